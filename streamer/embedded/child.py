@@ -1,0 +1,146 @@
+"""A child process that never outlives its parent and keeps its output in a log file."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from streamer.errors import StreamerError
+
+STOP_SECONDS = 8.0
+_PR_SET_PDEATHSIG = 1
+_LOG_TAIL_LINES = 15
+
+
+class ChildFailed(StreamerError):
+    """A child process ended, or was not ready in time."""
+
+
+def free_port() -> int:
+    """A loopback TCP port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with(parent: int, final: signal.Signals) -> None:
+    """Runs in the child before exec: the kernel ends it when the parent is gone (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, final)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+class Child:
+    """One supervised process.
+
+    ``last_signal`` is what the kernel sends it if this process dies without stopping it:
+    SIGKILL for servers that keep nothing, SIGTERM where there is something to put in order.
+    A group of its own keeps a Ctrl-C at the terminal from reaching it before its parent
+    decides the order in which to stop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        last_signal: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log = log
+        self._env = {**os.environ, **(env or {})}
+        self._last_signal = last_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs or before it was started; negative for the signal that ended it."""
+        return self._process.poll() if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        parent, final = os.getpid(), self._last_signal
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                start_new_session=True,
+                preexec_fn=lambda: _die_with(parent, final),
+            )
+
+    def wait_for_port(self, port: int, timeout_seconds: float = 20.0) -> None:
+        """Blocks until something listens on the loopback port. Raises ChildFailed."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            if not self.alive:
+                raise ChildFailed(f"{self.name} ended with {self.exit_code}: {self.log_tail()}")
+            with socket.socket() as probe:
+                probe.settimeout(0.5)
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise ChildFailed(f"{self.name} is not ready after {timeout_seconds:.0f} s; see {self.log}")
+
+    def send(self, which: signal.Signals) -> None:
+        self._running().send_signal(which)
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.send(signal.SIGKILL)
+        self._running().wait()
+
+    def stop(self, timeout_seconds: float = STOP_SECONDS) -> None:
+        """Asks it to end, and ends it if it does not. Does nothing if it is not running."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def log_tail(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+        return " | ".join(lines)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ChildFailed(f"{self.name} was not started")
+        return self._process
+
+    def __enter__(self) -> Child:
+        if self._process is None:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

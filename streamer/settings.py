@@ -1,0 +1,125 @@
+"""Every knob, from ``STREAMER_*`` environment variables and ``.env``; units are in the names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streamer.errors import ConfigurationError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """One immutable set of settings, made once and handed to whoever needs it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMER_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    broker: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
+    redis: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey URL")
+    redis_cluster: bool = Field(False, description="`redis` names a node of a Redis Cluster")
+    group: str = Field("streamer", description="consumer group, and the prefix of every Redis key")
+    topic_names: dict[str, str] = Field(
+        {}, description='own names for topics, as JSON: {"new-items": "shop.catalogue"}'
+    )
+    partitions: Count = Field(4, description="partitions of each topic that is created")
+    replication_factor: Count = Field(1, description="replicas of each topic that is created")
+    shards: Annotated[int, Field(ge=1, le=256)] = Field(
+        16, description="hash slots the state is spread over; fixed when a store is born"
+    )
+
+    chunk_max_records: Count = Field(4000, description="records of one partition handled at once")
+    in_flight_max_records: Count = Field(16_000, description="records per partition not yet done")
+    in_flight_max_bytes: Count = Field(
+        32 * 2**20, description="bytes per partition not yet done; a larger record passes alone"
+    )
+    commit_interval_seconds: Positive = 1.0
+    session_timeout_seconds: Positive = 10.0
+    stall_timeout_seconds: Positive = Field(
+        60.0, description="waiting events without progress for this long end the process"
+    )
+    idle_check_seconds: Positive = Field(
+        5.0, description="how often an idle partition's state is compared with its position"
+    )
+    duplicate_window_offsets: Annotated[int, Field(ge=0)] = Field(
+        100_000, description="offsets in which a repeated event_id is a duplicate; 0 turns it off"
+    )
+    future_tolerance_seconds: Positive = Field(
+        3600.0, description="an event further ahead of the wall clock is refused"
+    )
+    max_text_chars: Count = Field(100_000, description="a longer title, description or review is refused")
+    dead_letter_max_bytes: Count = Field(
+        256 * 1024, description="of a larger bad record the dead letter holds only the beginning"
+    )
+
+    user_key: SecretStr = Field(
+        SecretStr("change-me"), description="secret with which user ids are hashed (keyed BLAKE2)"
+    )
+    user_retention_days: Annotated[float, Field(ge=0)] = Field(
+        90.0, description="how long a silent user's recent items are kept; 0 keeps none"
+    )
+    launch_window_days: Positive = Field(
+        56.0, description="how long after its launch an item competes on the boards"
+    )
+    item_retention_days: Positive = Field(
+        120.0, description="how long after launch and last event an item's state is kept"
+    )
+
+    score_min_change: Fraction = Field(
+        0.0, description="a score is published when its probability moved by this much…"
+    )
+    score_max_interval_seconds: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="…or this long after the last one; 0 publishes every change"
+    )
+    rank_interval_seconds: Positive = Field(1.0, description="a board is decided at most this often")
+    board_size: Count = Field(50, description="lines of a launch board")
+    snapshot_every_changes: Count = Field(100, description="messages between full board snapshots")
+    sweep_interval_seconds: Positive = Field(
+        300.0, description="every live item is scored again within this time"
+    )
+    item_cache_size: Count = Field(50_000, description="items whose facts a worker keeps at hand")
+
+    model_store: Path = Field(Path("model_store"), description="folder of the model bundles")
+    encoder: str = Field(
+        "minilm-en", description="encoder by name, local folder or Hugging Face id"
+    )
+    encoder_batch_tokens: Count = Field(2048, description="tokens of one encoder batch")
+    encoder_deadline_seconds: Positive = Field(
+        0.01, description="a lone text waits at most this long for company"
+    )
+    encoder_threads: Annotated[int, Field(ge=0)] = Field(0, description="0 uses every core")
+
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 6066
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, description="port of a worker's or encoder's /metrics and health; 0 picks a free one"
+    )
+    log_level: str = "info"
+    log_json: bool = Field(False, description="logs as JSON lines")
+
+    def topic(self, name: str) -> str:
+        """The broker's name for one of our topics."""
+        return self.topic_names.get(name, name)
+
+
+def load(**overrides: object) -> Settings:
+    """Reads the settings; ``overrides`` that are None are left to the environment.
+
+    Raises ConfigurationError with one line per wrong setting.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"STREAMER_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigurationError(wrong) from None
