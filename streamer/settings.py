@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     future_tolerance_seconds: Positive = Field(
         3600.0, description="an event further ahead of the wall clock is refused"
     )
-    max_text_chars: Count = Field(100_000, description="a longer title, description or review is refused")
+    max_text_chars: Count = Field(
+        100_000, description="a longer title, description or review is refused"
+    )
     dead_letter_max_bytes: Count = Field(
         256 * 1024, description="of a larger bad record the dead letter holds only the beginning"
     )
@@ -78,7 +80,9 @@ class Settings(BaseSettings):
     score_max_interval_seconds: Annotated[float, Field(ge=0)] = Field(
         0.0, description="…or this long after the last one; 0 publishes every change"
     )
-    rank_interval_seconds: Positive = Field(1.0, description="a board is decided at most this often")
+    rank_interval_seconds: Positive = Field(
+        1.0, description="a board is decided at most this often"
+    )
     board_size: Count = Field(50, description="lines of a launch board")
     snapshot_every_changes: Count = Field(100, description="messages between full board snapshots")
     sweep_interval_seconds: Positive = Field(

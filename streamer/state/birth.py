@@ -1,0 +1,141 @@
+"""A store remembers its birth, and says where each partition is to be read from.
+
+On first use a record is written with the shard count, the schema and, for every log, the offset
+from which this store has counted it. From then on a missing watermark or a missing record is not a
+beginning but a loss, and is never passed over in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
+from streamer.state.keys import watermark
+from streamer.state.layout import ITEM
+from streamer.state.store import Store
+
+PHASES = ("i", "k")
+
+IfEmpty = Literal["stop", "rebuild", "from-now"]
+"""What to do when Redis is empty behind a group that has committed offsets: stop with an error,
+count again from the earliest retained event, or start counting at the committed offsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A partition as the broker has it. ``log`` is the topic's id; ``committed`` the group's
+    offset, None where it has none; retained are the offsets from ``earliest`` to before ``end``."""
+
+    topic: str
+    partition: int
+    log: str
+    committed: int | None
+    earliest: int
+    end: int
+
+
+async def open_logs(
+    store: Store, extents: list[Extent], if_empty: IfEmpty = "stop"
+) -> dict[tuple[str, int], int]:
+    """Makes the store ready for the partitions.
+
+    Returns by (topic, partition) the offset to read from: where the shard that is furthest behind
+    stands. Raises StoreEmpty, StoreMismatch, EventsExpired, WatermarkAhead.
+    """
+    born_now = await _ensure_born(store, extents, if_empty)
+    await _begin_logs(store, extents, born_now, if_empty)
+    return await positions(store, extents)
+
+
+async def positions(store: Store, extents: list[Extent]) -> dict[tuple[str, int], int]:
+    """The offset to read each partition from, by (topic, partition).
+
+    Raises EventsExpired, WatermarkAhead, StoreEmpty.
+    """
+    fields = [watermark(phase, e.log, e.partition) for e in extents for phase in PHASES]
+    rows = await store.watermarks(fields)
+    found: dict[tuple[str, int], int] = {}
+    for place, extent in enumerate(extents):
+        mine = [value for row in rows for value in row[2 * place : 2 * place + 2]]
+        present = [value for value in mine if value is not None]
+        if len(present) < len(mine):
+            raise StoreEmpty(
+                f"Redis has lost watermarks of {extent.topic}/{extent.partition}; restore it, or "
+                "empty it and start again with --rebuild"
+            )
+        found[extent.topic, extent.partition] = _checked(extent, min(present), max(present))
+    return found
+
+
+def _checked(extent: Extent, behind: int, ahead: int) -> int:
+    where = f"{extent.topic}/{extent.partition}"
+    if behind < extent.earliest:
+        raise EventsExpired(
+            f"Redis needs {where} from offset {behind} again, but the broker retains it only from "
+            f"{extent.earliest}: offsets {behind} to {extent.earliest - 1} are lost to the state; "
+            "empty Redis and start again with --rebuild to count from what is retained"
+        )
+    if ahead > extent.end:
+        raise WatermarkAhead(
+            f"Redis has applied {where} up to offset {ahead}, but the broker's log ends at "
+            f"{extent.end}: the broker has lost events that the state has counted; restore its "
+            "log, or empty Redis and start again with --rebuild"
+        )
+    return behind
+
+
+async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -> bool:
+    """Whether the store is born by this call. Of several workers exactly one gives birth."""
+    record = await store.client.hgetall(store.keys.birth)
+    if not record:
+        going_on = [e for e in extents if e.committed]
+        if going_on and if_empty == "stop":
+            where = ", ".join(f"{e.topic}/{e.partition} at {e.committed}" for e in going_on[:3])
+            raise StoreEmpty(
+                f"Redis is empty, but the group has committed offsets ({where}): its state is "
+                "gone; restore Redis, or start with --rebuild (count again from the earliest "
+                "retained event) or --from-now (start counting at the committed offsets)"
+            )
+        await store.client.hset(
+            store.keys.birth, mapping={"shards": store.keys.shards, "schema": ITEM.schema}
+        )
+        return True
+    _check_born(record, store)
+    return False
+
+
+def _check_born(record: Mapping[Any, Any], store: Store) -> None:
+    shards, schema = int(record[b"shards"]), int(record[b"schema"])
+    if shards != store.keys.shards:
+        raise StoreMismatch(
+            f"this store was born with {shards} shards; set STREAMER_SHARDS={shards}, or use "
+            "another group or Redis"
+        )
+    if schema > ITEM.schema:
+        raise StoreMismatch(
+            f"this store has schema {schema}, this streamer writes {ITEM.schema}; run the newer one"
+        )
+
+
+async def _begin_logs(
+    store: Store, extents: list[Extent], born_now: bool, if_empty: IfEmpty
+) -> None:
+    """Writes where counting begins for every log that the store has not met. The start is decided
+    first and marked as written last, so that a crash on the way is taken up by whoever is next."""
+    for extent in extents:
+        name = f"{extent.log}:{extent.partition}"
+        if await store.client.hexists(store.keys.birth, f"begun:{name}"):
+            continue
+        from_now = born_now and if_empty == "from-now"
+        start = extent.earliest if not from_now or extent.committed is None else extent.committed
+        await store.client.hsetnx(store.keys.birth, f"start:{name}", str(start))
+        decided = await store.client.hget(store.keys.birth, f"start:{name}")
+        pipeline = store.client.pipeline(transaction=False)
+        for log in store.keys.logs:
+            for phase in PHASES:
+                field = watermark(phase, extent.log, extent.partition)
+                pipeline.hsetnx(log, field, int(decided or start))
+        await pipeline.execute()
+        await store.client.hset(store.keys.birth, f"begun:{name}", "1")

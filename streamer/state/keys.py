@@ -1,0 +1,68 @@
+"""Where things are in Redis.
+
+All keys of a shard carry its hash tag, so that a cluster keeps them in one slot and one script
+call may touch any of them:
+
+    {<group>.sNN}:log          hash   watermarks, event counts and clock of the shard
+    {<group>.sNN}:known        zset   every item with a record, all at score 0: sorted by id
+    {<group>.sNN}:i:<item>     item record (layout.ITEM)
+    {<group>.sNN}:f:<item>     facts: [time, order, origin, launch, kin, facts, withdrawn, order]
+    {<group>.sNN}:c:<item>     content: [time, order, text id, {encoder fingerprint: vector}]
+    {<group>.sNN}:r:<item>     reviews record (layout.REVIEWS);  …:s:<item>  ids of the reviews in it
+    {<group>.sNN}:e:<item>     early behaviour: [record, watermarks] when the item came up
+    {<group>.sNN}:k:<kin>      record of a relative: a brand, type, category or channel
+    {<group>.sNN}:u:<user>     zset   a user's recent items by time; the user is a keyed hash
+    {<group>.boards.<board>}:… a launch board (boards.lua)
+    {<group>.birth}            what the store was born with (birth.py)
+"""
+
+from __future__ import annotations
+
+from xxhash import xxh3_64_intdigest, xxh32_intdigest
+
+from streamer.state.remembered import Remembered
+
+KIN_KINDS = ("brand", "category", "type")
+
+
+class Keys:
+    """The keys of one group's state, spread over ``shards`` shards."""
+
+    def __init__(self, group: str, shards: int) -> None:
+        self.shards = shards
+        self.tags = tuple(f"{{{group}.s{shard:02d}}}" for shard in range(shards))
+        self.logs = tuple(f"{tag}:log" for tag in self.tags)
+        self.birth = f"{{{group}.birth}}"
+        self._group = group
+        self.shard: Remembered[str, int] = Remembered(
+            lambda name: xxh3_64_intdigest(name.encode()) % shards, size=200_000
+        )
+        """The shard of an item, relative or user: a hash of its id alone."""
+
+    def of(self, kind: str, name: str) -> str:
+        """The key of one thing, e.g. ``of("i", item_id)``."""
+        return f"{self.tags[self.shard[name]]}:{kind}:{name}"
+
+    def board(self, board: str) -> str:
+        return f"{{{self._group}.boards.{board}}}"
+
+
+def watermark(phase: str, log: str, partition: int) -> str:
+    """The field of a shard's log that holds a watermark; ``phase`` is ``i`` or ``k``."""
+    return f"{phase}:{log}:{partition}"
+
+
+def kin(kind: str, label: str) -> str:
+    """The id of a relative: its kind and a hash of its label, which may hold any character."""
+    return f"{kind}:{xxh3_64_intdigest(label.encode()):016x}"
+
+
+channels: Remembered[str, int] = Remembered(
+    lambda channel: xxh32_intdigest(channel.encode()) or 1, size=100_000
+)
+"""Channels as records list them: 32 bits, never 0."""
+
+
+def channel_kin(hashed: int) -> str:
+    """The id of the relative that a channel is, from what records list."""
+    return f"channel:{hashed:08x}"

@@ -1,0 +1,141 @@
+"""The packed record: what is counted about an item or one of its relatives, and how two merge.
+
+A record is a commutative monoid. Its head is a row of float64 fields of four kinds:
+
+- *least* and *greatest* keep the smaller and the larger value (times, seconds since the epoch);
+- *sums* add up. Amounts are whole numbers of 1/10,000, so sums are exact in any order;
+- *decayed* fields are sums in which an event's weight halves with every half-life. They are
+  kept as (value, reference time), the reference being the record's ``last_time``; merging
+  brings both sides to the later reference: forward decay (Cormode et al., ICDE 2009) in a form
+  that cannot overflow.
+
+Its tail holds ascending lists of distinct 32-bit values, each cut to its ``keep`` smallest
+(bottom-k sketch, Beyer et al., SIGMOD 2007): exact while shorter, a distinct count and a uniform
+sample of the members beyond. What happened in a chunk is itself such a record, and applying it is
+a merge. `scripts.py` writes the Lua merge from this same description.
+
+To change the fields, raise ``schema`` and add (old schema, old fields in their order) to ``older``:
+a stored record of that schema is carried over by field name when it is next touched, with the
+identity for what it did not have. Lists stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from streamer.events import BEHAVIOUR_TYPES, REVIEW_DIMENSIONS
+
+AMOUNT_UNIT = 1e-4
+
+HOUR = 3600.0
+DAY = 86400.0
+WEEK = 7 * DAY
+MONTH = 28 * DAY
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A record type: the names of its fields, by kind, and its lists with the length each keeps."""
+
+    name: str
+    schema: int
+    least: tuple[str, ...]
+    greatest: tuple[str, ...]
+    sums: tuple[str, ...]
+    decayed: tuple[tuple[float, tuple[str, ...]], ...]
+    lists: tuple[tuple[str, int], ...] = ()
+    older: tuple[tuple[int, tuple[str, ...]], ...] = ()
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        decayed = tuple(decayed_name(s, h) for h, signals in self.decayed for s in signals)
+        return self.least + self.greatest + self.sums + decayed
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Field name → column."""
+        return {name: column for column, name in enumerate(self.fields)}
+
+    @cached_property
+    def head(self) -> np.dtype[np.void]:
+        """The head as numpy reads it: schema, the length of each list, then the fields as ``x``."""
+        counts = [(name, "<u2") for name, _ in self.lists]
+        return np.dtype([("schema", "<u2"), *counts, ("x", "<f8", (len(self.fields),))])
+
+    @cached_property
+    def identity(self) -> np.ndarray:
+        """The head row that changes nothing when merged; shape (fields,)."""
+        row = np.zeros(len(self.fields))
+        row[: len(self.least)] = np.inf
+        row[len(self.least) : len(self.least) + len(self.greatest)] = -np.inf
+        return row
+
+    @cached_property
+    def half_lives(self) -> np.ndarray:
+        """The half-life in seconds of each decayed column, in column order."""
+        return np.array([h for h, signals in self.decayed for _ in signals])
+
+    @property
+    def decayed_slice(self) -> slice:
+        return slice(len(self.fields) - len(self.half_lives), len(self.fields))
+
+    def heads(self, count: int) -> np.ndarray:
+        """``count`` heads of identity, to be filled."""
+        heads = np.zeros(count, self.head)
+        heads["schema"] = self.schema
+        heads["x"] = self.identity
+        return heads
+
+
+def decayed_name(signal: str, half_life: float) -> str:
+    """``purchases`` with a half-life of 7 days is the field ``purchases_168h``."""
+    return f"{signal}_{half_life / HOUR:.0f}h"
+
+
+ITEM = Layout(
+    name="item",
+    schema=1,
+    least=("first_time", "first_purchase_time"),
+    greatest=("last_purchase_time", "last_time"),
+    sums=(
+        "version",
+        "aux",
+        *BEHAVIOUR_TYPES,
+        "quantity",
+        "value",
+        "returned_value",
+        "exposure",
+        "sent",
+        "rating_sum",
+        "rating_count",
+        "launches",
+    ),
+    decayed=(
+        (HOUR, ("views", "interest", "purchases")),
+        (DAY, ("views", "interest", "purchases", "value", "exposure")),
+        (WEEK, ("views", "interest", "purchases", "value", "exposure", "sent")),
+        (MONTH, ("interest", "purchases", "value", "exposure", "sent", "launches")),
+    ),
+    lists=(("buyers", 64), ("users", 64), ("channels", 32), ("days", 32)),
+)
+
+REVIEWS = Layout(
+    name="reviews",
+    schema=1,
+    least=(),
+    greatest=("last_time",),
+    sums=(
+        "reviews",
+        "sentiment_count",
+        "sentiment_sum",
+        *(f"v{i}" for i in range(REVIEW_DIMENSIONS)),
+    ),
+    decayed=(
+        (WEEK, ("reviews", "sentiment")),
+        (MONTH, ("reviews", "sentiment")),
+    ),
+)
+"""Of one item's reviews as the inference worker read them; ``v*`` is the sum of their vectors."""

@@ -1,0 +1,41 @@
+"""Merging rows of fields in numpy: the same merge as merge.lua, for many rows at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.state.layout import Layout
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def merge_rows(layout: Layout, x: Floats, group: Ints, groups: int) -> Floats:
+    """Merges the rows of each group into one.
+
+    ``x`` has shape (rows, fields), ``group`` says which of the ``groups`` a row belongs to; the
+    result has shape (groups, fields), the identity where a group has no row.
+    """
+    out = np.tile(layout.identity, (groups, 1))
+    if not len(x):
+        return out
+    order = np.argsort(group, kind="stable")
+    x, group = x[order], group[order]
+    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+    present = group[starts]
+    least, greatest = len(layout.least), len(layout.least) + len(layout.greatest)
+    out[present, :least] = np.minimum.reduceat(x[:, :least], starts) if least else 0
+    out[present, least:greatest] = np.maximum.reduceat(x[:, least:greatest], starts)
+    scaled = at_time(layout, x, out[group, layout.index["last_time"]])
+    out[present, greatest:] = np.add.reduceat(scaled[:, greatest:], starts)
+    return out
+
+
+def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
+    """The rows with their decayed fields as of ``time`` (seconds; a row each, or one for all)."""
+    last = x[:, layout.index["last_time"]]
+    age = time - np.where(np.isfinite(last), last, time)
+    out = x.copy()
+    out[:, layout.decayed_slice] *= np.exp2(age[:, None] / -layout.half_lives)
+    return out

@@ -1,0 +1,108 @@
+"""The Lua scripts, with the merge of each record type written out from its layout."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from math import inf
+
+from streamer.state.layout import ITEM, REVIEWS, Layout, decayed_name
+
+
+@cache
+def source(name: str) -> str:
+    """The text of ``<name>.lua`` behind what it builds on."""
+    return script(name, ITEM, REVIEWS)
+
+
+def script(name: str, *layouts: Layout) -> str:
+    """The text of ``<name>.lua`` for these layouts."""
+    text = _read("records") + "".join(_fill(_read("merge"), layout, "") for layout in layouts)
+    rest = _read(name)
+    for layout in layouts:
+        rest = _fill(rest, layout, f"{layout.name}.")
+    return text + rest
+
+
+def _fill(text: str, layout: Layout, prefix: str) -> str:
+    for mark, code in _fragments(layout).items():
+        text = text.replace(f"@{prefix}{mark}@", code)
+    return text
+
+
+def _read(name: str) -> str:
+    return files("streamer.state").joinpath(f"{name}.lua").read_text()
+
+
+def _fragments(layout: Layout) -> dict[str, str]:
+    lists = [name for name, _ in layout.lists]
+    return {
+        "name": layout.name,
+        "schema": str(layout.schema),
+        "head_bytes": str(layout.head.itemsize),
+        "format": _format(layout, layout.fields),
+        "at": ", ".join(f"['{n}'] = {_start(layout) + 8 * i}" for n, i in layout.index.items()),
+        "stored": _locals("a", layout, layout.fields),
+        "added": _locals("b", layout, layout.fields),
+        "stored_lists": ", ".join(f"a_{name}" for name in lists) or "_",
+        "added_lists": ", ".join(f"b_{name}" for name in lists),
+        "added_lengths": " + ".join(["0", *(f"b_{name}" for name in lists)]),
+        "keep": ", ".join(str(keep) for _, keep in layout.lists),
+        "decay_stored": _decay("a", layout),
+        "decay_added": _decay("b", layout),
+        "keep_least": _choose("<", layout.least),
+        "keep_greatest": _choose(">", tuple(n for n in layout.greatest if n != "last_time")),
+        "merged": _merged(layout),
+        "upgrades": " ".join(_upgrade(layout, *older) for older in layout.older),
+    }
+
+
+def _start(layout: Layout) -> int:
+    """Where in a record, counted from 1, the fields begin."""
+    return layout.head.itemsize - 8 * len(layout.fields) + 1
+
+
+def _format(layout: Layout, fields: tuple[str, ...]) -> str:
+    return "<H" + "H" * len(layout.lists) + "d" * len(fields)
+
+
+def _locals(side: str, layout: Layout, fields: tuple[str, ...]) -> str:
+    return ", ".join(f"{side}_{name}" for name in (*(n for n, _ in layout.lists), *fields))
+
+
+def _decay(side: str, layout: Layout) -> str:
+    lines = []
+    for half_life, signals in layout.decayed:
+        lines.append(f"factor = 2 ^ (-age / {half_life:.0f})")
+        for signal in signals:
+            name = f"{side}_{decayed_name(signal, half_life)}"
+            lines.append(f"{name} = {name} * factor")
+    return " ".join(lines)
+
+
+def _choose(comparison: str, names: tuple[str, ...]) -> str:
+    return " ".join(f"if b_{n} {comparison} a_{n} then a_{n} = b_{n} end" for n in names)
+
+
+def _merged(layout: Layout) -> str:
+    chosen = set(layout.least + layout.greatest)
+    lists = [f"a_{name}" for name, _ in layout.lists]
+    return ", ".join(lists + [f"a_{n}" if n in chosen else f"a_{n} + b_{n}" for n in layout.fields])
+
+
+def _upgrade(layout: Layout, schema: int, fields: tuple[str, ...]) -> str:
+    """Lua table entry: a record of an older schema → the same record in the current one."""
+    lists = [f"a_{name}" for name, _ in layout.lists]
+    identity = dict(zip(layout.fields, layout.identity, strict=True))
+    values = [f"a_{n}" if n in fields else _lua_number(identity[n]) for n in layout.fields]
+    return (
+        f"[{schema}] = function(record) local a_schema, {_locals('a', layout, fields)} = "
+        f"struct.unpack('{_format(layout, fields)}', record) "
+        f"return struct.pack('{_format(layout, layout.fields)}c0', {layout.schema}, "
+        f"{', '.join(lists + values)}, "
+        f"string.sub(record, {_start(layout) + 8 * len(fields)})) end,"
+    )
+
+
+def _lua_number(value: float) -> str:
+    return {inf: "math.huge", -inf: "-math.huge"}.get(value, "0")

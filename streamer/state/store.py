@@ -1,0 +1,186 @@
+"""Calls of the scripts: what is sent to Redis and what comes back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Any, Literal
+
+import msgpack
+from redis.exceptions import NoScriptError, ResponseError
+
+from streamer.errors import StoreMismatch
+from streamer.state.connection import Client
+from streamer.state.keys import Keys
+from streamer.state.layout import ITEM
+from streamer.state.scripts import source
+
+REMEMBERED_ITEMS = 20
+"""Items kept of a user's recent past."""
+
+Status = Literal["applied", "before", "inside", "gap", "unborn"]
+Entry = bytes | list[Any] | None
+"""A record; or [record, facts, content, reviews, early]; or None where there is nothing."""
+
+
+@dataclass(slots=True)
+class ShardCall:
+    """One call of apply.lua; its header says what the fields mean."""
+
+    shard: int
+    watermark: str
+    first: int
+    last: int
+    kind: Literal["i", "k"]
+    clock: float | None = None
+    counts: tuple[int, int, int] = (0, 0, 0)
+    ids: Sequence[str] = ()
+    heads: bytes = b""
+    tails: bytes = b""
+    known: bytes = b""
+    facts: list[list[Any]] = field(default_factory=list)
+    users: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ShardReply:
+    """``watermark`` is where the shard stands after the call; ``entries`` follow the call's ids."""
+
+    status: Status
+    watermark: int
+    entries: list[Entry]
+
+
+class Store:
+    """The state of one group in Redis."""
+
+    def __init__(self, client: Client, keys: Keys, user_retention_seconds: float) -> None:
+        self.client = client
+        self.keys = keys
+        self._retention = str(max(1, int(user_retention_seconds)))
+        self._scripts = {sha1(source(n).encode()).hexdigest(): source(n) for n in _SCRIPTS}
+        self._apply, self._encodings = self._scripts
+
+    async def apply(self, calls: Sequence[ShardCall]) -> list[ShardReply]:
+        """Runs the calls in one pipeline.
+
+        Sent again after a lost connection they do no harm: a shard that has applied them answers
+        from its watermark. Raises redis errors, StoreMismatch.
+        """
+        commands = [
+            (self._apply, 1, self.keys.logs[call.shard], *self._arguments(call)) for call in calls
+        ]
+        return [
+            ShardReply(reply[0].decode(), int(reply[1]), reply[2:])
+            for reply in await self._evaluate(commands)
+        ]
+
+    def _arguments(self, call: ShardCall) -> tuple[str | bytes | int, ...]:
+        return (
+            call.watermark,
+            call.first,
+            call.last,
+            "" if call.clock is None else repr(call.clock),
+            " ".join(map(str, call.counts)),
+            call.kind,
+            "\n".join(call.ids),
+            call.heads,
+            call.tails,
+            call.known,
+            _pack(call.facts) if call.facts else b"",
+            _pack(call.users) if call.users else b"",
+            self._retention,
+            REMEMBERED_ITEMS,
+        )
+
+    async def add_encodings(
+        self, descriptions: Sequence[Sequence[Any]], reviews: Sequence[Sequence[Any]]
+    ) -> dict[str, list[Any]]:
+        """Adds encodings, each to its item's shard; encodings.lua says what an entry is.
+
+        Returns [record, facts, content, reviews, early] of every item that changed.
+        """
+        shards: dict[int, tuple[list[Any], list[Any]]] = {}
+        for which, entries in enumerate((descriptions, reviews)):
+            for entry in entries:
+                shards.setdefault(self.keys.shard[entry[0]], ([], []))[which].append(entry)
+        commands = [
+            (
+                self._encodings,
+                1,
+                self.keys.logs[shard],
+                _pack(described),
+                _pack(reviewed),
+                _UNCHANGED,
+            )
+            for shard, (described, reviewed) in shards.items()
+        ]
+        changed: dict[str, list[Any]] = {}
+        for reply in await self._evaluate(commands):
+            changed |= {
+                name.decode(): entry for name, entry in zip(reply[::2], reply[1::2], strict=True)
+            }
+        return changed
+
+    async def read(self, kind: str, names: Sequence[str]) -> list[bytes | None]:
+        """Values by name, e.g. ``read("k", kin ids)``; None where there is none."""
+        by_shard: dict[int, list[int]] = {}
+        for place, name in enumerate(names):
+            by_shard.setdefault(self.keys.shard[name], []).append(place)
+        pipeline = self.client.pipeline(transaction=False)
+        for places in by_shard.values():
+            pipeline.mget([self.keys.of(kind, names[place]) for place in places])
+        values: list[bytes | None] = [None] * len(names)
+        for places, found in zip(by_shard.values(), await pipeline.execute(), strict=True):
+            for place, value in zip(places, found, strict=True):
+                values[place] = value
+        return values
+
+    async def watermarks(self, fields: Sequence[str]) -> list[list[int | None]]:
+        """For each shard its watermark of every field, None where it has none."""
+        pipeline = self.client.pipeline(transaction=False)
+        for log in self.keys.logs:
+            pipeline.hmget(log, list(fields))
+        rows = await pipeline.execute()
+        return [[None if value is None else int(value) for value in row] for row in rows]
+
+    async def _evaluate(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        try:
+            return await self._pipeline(commands)
+        except NoScriptError:
+            await self._load()
+            return await self._pipeline(commands)
+        except ResponseError as error:
+            if "SCHEMA" in str(error):
+                raise StoreMismatch(f"{error}; run the newer streamer on this store") from None
+            raise
+
+    async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        if not commands:
+            return []
+        pipeline = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command("EVALSHA", *command)
+        replies: list[Any] = await pipeline.execute()
+        return replies
+
+    async def _load(self) -> None:
+        for text in self._scripts.values():
+            await self.client.script_load(text)
+
+
+_UNCHANGED = ITEM.heads(1).tobytes()
+_SCRIPTS = ("apply", "encodings")
+
+
+def _pack(value: Any) -> bytes:
+    """MessagePack as Lua's cmsgpack reads it: bytes and text alike are strings there."""
+    packed: bytes = msgpack.packb(value, use_bin_type=False)
+    return packed
+
+
+def known_counts(counts: Sequence[float]) -> bytes:
+    """The caller's aux counts as apply.lua reads them."""
+    return struct.pack(f"<{len(counts)}d", *counts)

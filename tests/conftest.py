@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.embedded import broker, valkey
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    child, url = valkey(tmp_path_factory.mktemp("valkey"))
+    yield url
+    child.stop()
+
+
+@pytest.fixture(scope="session")
+def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    child, address = broker(tmp_path_factory.mktemp("broker"))
+    yield address
+    child.stop()
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    return Path(__file__).parent / "data"
