@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def _nothing() -> None:
-    pass
+class Source(Protocol):
+    """Where a chunk came from, told what became of it."""
+
+    def processed(self, chunk: Chunk) -> None: ...
+
+    def done(self, chunk: Chunk) -> None: ...
+
+    def rewind(self, chunk: Chunk, offset: int) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -20,8 +26,8 @@ class Chunk:
     The range is contiguous: the next chunk of the partition starts at ``end``. Offsets missing
     inside it (compaction, transaction markers) hold no record. ``log`` is the topic's id, which
     a topic made again under the same name does not share (KIP-516). ``timestamps_ms`` are the
-    broker's record timestamps. Call ``done`` once everything that follows from the chunk is
-    acknowledged; until then its offsets are not committed.
+    broker's record timestamps. A ``reread`` chunk lies before the offset at which processing goes
+    on: it is there to be remembered, not to be applied.
     """
 
     topic: str
@@ -33,7 +39,23 @@ class Chunk:
     timestamps_ms: NDArray[np.int64]
     keys: list[bytes | None]
     values: list[bytes | None]
-    done: Callable[[], None] = field(default=_nothing, repr=False)
+    reread: bool = False
+    source: Source | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def processed(self) -> None:
+        """The state has the chunk: its place in memory may be given to the next one."""
+        if self.source:
+            self.source.processed(self)
+
+    def done(self) -> None:
+        """Everything that follows from the chunk is acknowledged: its offsets may be committed."""
+        if self.source:
+            self.source.done(self)
+
+    def rewind(self, offset: int) -> None:
+        """The partition must be read again from ``offset``; chunks from here on are void."""
+        if self.source:
+            self.source.rewind(self, offset)

@@ -105,6 +105,33 @@ class Reader(Generic[E]):
         return good, places
 
 
+def board_names(chunk: Chunk) -> list[str]:
+    """The boards that a chunk of `board-changes` names; the key alone says it."""
+    return [key.decode(errors="replace") for key in chunk.keys if key]
+
+
+class _Named(Struct):
+    event_id: str | None = None
+
+
+def event_ids(chunk: Chunk) -> list[str | None]:
+    """The ``event_id`` of every record of a chunk, None where it has none or can't be read."""
+    return [_event_id(value) for value in chunk.values]
+
+
+_named_msgpack = msgspec.msgpack.Decoder(_Named).decode
+_named_json = msgspec.json.Decoder(_Named).decode
+
+
+def _event_id(value: bytes | None) -> str | None:
+    if not value:
+        return None
+    try:
+        return (_named_json if value[0] in _JSON_START else _named_msgpack)(value).event_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def bury(chunk: Chunk, index: int, bad: BadEvent, limits: Limits) -> DeadLetter:
     """The dead letter of one record of a chunk."""
     value = chunk.values[index]
@@ -139,7 +166,7 @@ def _plainly_fine(events: list[E], limits: Limits) -> bool:
         ((times > 0) & (times <= limits.latest) & np.isfinite(numbers)).all()
         and ids.isprintable()
         and " " not in ids
-        and all([e.schema == SCHEMA and e.type not in _WORDED for e in events])  # type: ignore[attr-defined]
+        and all(e.schema == SCHEMA and e.type not in _WORDED for e in events)  # type: ignore[attr-defined]
     )
 
 

@@ -47,9 +47,7 @@ class BehaviourBatch:
         return int((self.duplicates >= offset).sum()), int((self.dead >= offset).sum())
 
 
-async def apply_items(
-    store: Store, batch: BehaviourBatch, cache_: KnownItems, *, remember_users: bool
-) -> Touched:
+async def apply_items(store: Store, batch: BehaviourBatch, cache_: KnownItems) -> Touched:
     """The first phase. Returns the touched items, also when the chunk was applied before.
 
     Raises LostWrites, StoreEmpty, and redis errors, after which it may be called again.
@@ -61,7 +59,7 @@ async def apply_items(
     @cache
     def part(first: int) -> tuple[Deltas, dict[int, list[Any]]]:
         some = rows if first <= chunk.start else rows.where(rows.offset >= first)
-        users = _users(some, store) if remember_users else {}
+        users = _users(some, store) if store.remembers_users else {}
         return aggregate(some, rows.items, some.item, store.keys), users
 
     def call_for(shard: int, first: int) -> ShardCall:

@@ -12,7 +12,8 @@ call may touch any of them:
     {<group>.sNN}:e:<item>     early behaviour: [record, watermarks] when the item came up
     {<group>.sNN}:k:<kin>      record of a relative: a brand, type, category or channel
     {<group>.sNN}:u:<user>     zset   a user's recent items by time; the user is a keyed hash
-    {<group>.boards.<board>}:… a launch board (boards.lua)
+    {<group>.boards}           set    names of the launch boards
+    {<group>.board.<board>}:…  a launch board: ranking, filed, decision (file.lua, decide.lua)
     {<group>.birth}            what the store was born with (birth.py)
 """
 
@@ -33,6 +34,7 @@ class Keys:
         self.tags = tuple(f"{{{group}.s{shard:02d}}}" for shard in range(shards))
         self.logs = tuple(f"{tag}:log" for tag in self.tags)
         self.birth = f"{{{group}.birth}}"
+        self.boards = f"{{{group}.boards}}"
         self._group = group
         self.shard: Remembered[str, int] = Remembered(
             lambda name: xxh3_64_intdigest(name.encode()) % shards, size=200_000
@@ -44,7 +46,8 @@ class Keys:
         return f"{self.tags[self.shard[name]]}:{kind}:{name}"
 
     def board(self, board: str) -> str:
-        return f"{{{self._group}.boards.{board}}}"
+        """The tag of a board's keys: a hash of its name, which may hold any character."""
+        return f"{{{self._group}.board.{xxh3_64_intdigest(board.encode()):016x}}}"
 
 
 def watermark(phase: str, log: str, partition: int) -> str:

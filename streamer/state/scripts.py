@@ -15,6 +15,11 @@ def source(name: str) -> str:
     return script(name, ITEM, REVIEWS)
 
 
+def plain(name: str) -> str:
+    """The text of a script that knows nothing of records."""
+    return _read(name)
+
+
 def script(name: str, *layouts: Layout) -> str:
     """The text of ``<name>.lua`` for these layouts."""
     text = _read("records") + "".join(_fill(_read("merge"), layout, "") for layout in layouts)

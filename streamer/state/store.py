@@ -59,9 +59,10 @@ class Store:
     def __init__(self, client: Client, keys: Keys, user_retention_seconds: float) -> None:
         self.client = client
         self.keys = keys
+        self.remembers_users = user_retention_seconds > 0
         self._retention = str(max(1, int(user_retention_seconds)))
         self._scripts = {sha1(source(n).encode()).hexdigest(): source(n) for n in _SCRIPTS}
-        self._apply, self._encodings = self._scripts
+        self._apply, self._encodings, self._forget = self._scripts
 
     async def apply(self, calls: Sequence[ShardCall]) -> list[ShardReply]:
         """Runs the calls in one pipeline.
@@ -138,6 +139,37 @@ class Store:
                 values[place] = value
         return values
 
+    async def forget(self, shard: int, ids: Sequence[str], before: float) -> list[str]:
+        """Removes the items of a shard that have no event after ``before`` (event time, seconds).
+
+        Returns those that are gone.
+        """
+        if not ids:
+            return []
+        command = (self._forget, 1, self.keys.logs[shard], repr(before), "\n".join(ids))
+        (gone,) = await self._evaluate([command])
+        return [item_id.decode() for item_id in gone]
+
+    async def known_ids(self, shard: int, after: str, limit: int) -> list[str]:
+        """Up to ``limit`` items of a shard with ids greater than ``after``, in order."""
+        low = f"({after}" if after else "-"
+        found: Any = await self.client.zrange(
+            f"{self.keys.tags[shard]}:known",
+            low,
+            "+",
+            bylex=True,
+            offset=0,
+            num=limit,
+        )
+        return [item_id.decode() for item_id in found]
+
+    async def known_count(self, shard: int) -> int:
+        return int(await self.client.zcard(f"{self.keys.tags[shard]}:known"))
+
+    async def clock(self) -> float:
+        """The largest event time applied, seconds; 0 when there was none."""
+        return float(await self.client.hget(self.keys.logs[0], "clock") or 0)
+
     async def watermarks(self, fields: Sequence[str]) -> list[list[int | None]]:
         """For each shard its watermark of every field, None where it has none."""
         pipeline = self.client.pipeline(transaction=False)
@@ -172,7 +204,7 @@ class Store:
 
 
 _UNCHANGED = ITEM.heads(1).tobytes()
-_SCRIPTS = ("apply", "encodings")
+_SCRIPTS = ("apply", "encodings", "forget")
 
 
 def _pack(value: Any) -> bytes:

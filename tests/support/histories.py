@@ -75,7 +75,7 @@ class Worker:
         batch = behaviour.BehaviourBatch(
             chunk, columns(events, offsets, self.pseudonyms), _none(), _none()
         )
-        touched = await behaviour.apply_items(self.store, batch, self.known, remember_users=True)
+        touched = await behaviour.apply_items(self.store, batch, self.known)
         if kin:
             await behaviour.apply_kin(self.store, batch, touched, self.kin)
 

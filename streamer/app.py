@@ -1,0 +1,76 @@
+"""Builds the Faust apps: the scoring worker and the encoder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from streamer import metrics
+from streamer.agents import behaviour, catalogue, encodings, ranks
+from streamer.faust_app import StreamerApp, run
+from streamer.patience import patiently
+from streamer.ranking import Ranker
+from streamer.settings import Settings
+from streamer.state.birth import IfEmpty
+from streamer.status import serve_status
+from streamer.sweep import Sweep
+from streamer.topology import BOARD_CHANGES
+from streamer.worker import Worker
+
+CLOCK_SECONDS = 1.0
+"""How often workers learn each other's stream time, and lag is exported."""
+
+
+async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
+    """Runs a scoring worker until it is told to stop. Raises StreamerError."""
+    app = StreamerApp(settings.group, settings)
+    worker = Worker(app, settings, if_empty)
+    app.start_offsets = worker.start_offsets
+    ranker = Ranker(worker)
+    sweep = Sweep(worker, lambda: _shards_to_sweep(app, settings))
+    for agent in (behaviour, catalogue, encodings):
+        agent.register(app, worker)
+    ranks.register(app, ranker)
+    metrics.MODEL_INFO.labels(worker.judge.bundle.name).set(1)
+    loops = [worker.filer.run, ranker.run, sweep.run, lambda: _watch(app, worker)]
+    async with serve_status(settings, app.ready):
+        await _run_beside(app, loops)
+    await worker.filer.flush()
+    await worker.close()
+
+
+async def _run_beside(app: StreamerApp, loops: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Runs the app with endless loops beside it; a loop that breaks ends the app."""
+    tasks = [asyncio.ensure_future(_guarded(app, loop)) for loop in loops]
+    try:
+        await run(app)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _guarded(app: StreamerApp, loop: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await loop()
+    except Exception as error:
+        app.fail(error)
+
+
+def _shards_to_sweep(app: StreamerApp, settings: Settings) -> list[int]:
+    """Each shard is swept by whoever holds a partition of `board-changes` that goes with it."""
+    topic = settings.topic(BOARD_CHANGES.name)
+    mine = {tp.partition for tp in app.consumer.lanes if tp.topic == topic}
+    partitions = app.consumer.topic_partitions(topic) or 1 if mine else 1
+    return [shard for shard in range(settings.shards) if shard % partitions in mine]
+
+
+async def _watch(app: StreamerApp, worker: Worker) -> None:
+    while True:
+        worker.clock.advance(await patiently(worker.store.clock))
+        metrics.STREAM_TIME_SECONDS.set(worker.clock.now())
+        consumer: Any = app.consumer
+        for tp, waiting in consumer.lag().items():
+            metrics.LAG_RECORDS.labels(tp.topic, tp.partition).set(waiting)
+        await asyncio.sleep(CLOCK_SECONDS)

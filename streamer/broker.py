@@ -1,0 +1,116 @@
+"""The broker as an administrator sees it: topics, their ids, where their partitions begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError as AioKafkaError
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from streamer.errors import BrokerUnavailable
+from streamer.settings import Settings
+from streamer.topology import TOPICS, Topic
+
+ENDS_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A topic as the broker has it; ``log`` is its id (KIP-516), its name where it has none."""
+
+    name: str
+    log: str
+    partitions: int
+    exists: bool
+
+
+@contextmanager
+def administrator(broker: str) -> Iterator[KafkaAdminClient]:
+    """An administrative client. Raises BrokerUnavailable."""
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=broker)
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailable(
+            f"Kafka at {broker} does not answer ({error}); start it or set STREAMER_BROKER"
+        ) from None
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def describe(broker: str, names: Iterable[str]) -> dict[str, Described]:
+    """Topics by name, also those that do not exist. Raises BrokerUnavailable."""
+    wanted = sorted(set(names))
+    with administrator(broker) as admin:
+        found = {d["name"]: d for d in admin.describe_topics(wanted) if not d["error_code"]}
+    return {name: _described(name, found.get(name)) for name in wanted}
+
+
+def _described(name: str, found: dict[str, Any] | None) -> Described:
+    if found is None:
+        return Described(name, name, 0, exists=False)
+    topic_id = found.get("topic_id")
+    known = bool(topic_id) and UUID(str(topic_id)).int != 0
+    return Described(name, str(topic_id) if known else name, len(found["partitions"]), exists=True)
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Creates whichever of our topics are missing; returns their names. Raises BrokerUnavailable."""
+    there = describe(settings.broker, (settings.topic(t.name) for t in TOPICS))
+    missing = [t for t in TOPICS if not there[settings.topic(t.name)].exists]
+    with administrator(settings.broker) as admin:
+        for topic in missing:
+            _create(admin, settings, topic)
+    return [settings.topic(topic.name) for topic in missing]
+
+
+def _create(admin: KafkaAdminClient, settings: Settings, topic: Topic) -> None:
+    new = NewTopic(
+        settings.topic(topic.name),
+        settings.partitions,
+        settings.replication_factor,
+        topic_configs={"cleanup.policy": topic.clean_up},
+    )
+    try:
+        admin.create_topics([new])
+    except TopicAlreadyExistsError:
+        pass
+    except KafkaError as error:
+        raise BrokerUnavailable(f"could not create topic {new.name}: {error}") from None
+
+
+async def log_ends(
+    broker: str, partitions: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """The offset after the last record of each partition, as a fetch reports it.
+
+    The broker's own list of end offsets is not enough: Tansu lists where the last batch of records
+    begins. Raises BrokerUnavailable.
+    """
+    places = [TopicPartition(*place) for place in partitions]
+    if not places:
+        return {}
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker, fetch_max_wait_ms=20)
+    try:
+        await consumer.start()
+        consumer.assign(places)
+        listed = await consumer.end_offsets(places)
+        for place in places:
+            consumer.seek(place, listed[place])
+        async with asyncio.timeout(ENDS_TIMEOUT_SECONDS):
+            while any(consumer.highwater(place) is None for place in places):
+                await consumer.getmany(timeout_ms=20)
+        return {(p.topic, p.partition): max(listed[p], consumer.highwater(p)) for p in places}
+    except (AioKafkaError, TimeoutError) as error:
+        raise BrokerUnavailable(f"Kafka at {broker} does not answer ({error!r})") from None
+    finally:
+        await consumer.stop()

@@ -1,0 +1,85 @@
+"""Bookkeeping of one partition: what has been handed out, what is done, what may be committed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from streamer.chunk import Chunk
+
+
+@dataclass(slots=True, eq=False)
+class _Issued:
+    start: int
+    end: int
+    records: int
+    bytes: int
+    processed: bool = False
+    done: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One partition from the moment it was assigned or sought until it is revoked or sought again.
+
+    ``position`` is where the next chunk starts. Chunks may finish in any order; ``committable`` is
+    never past one that has not.
+    """
+
+    log: str
+    resume: int
+    position: int
+    max_records: int
+    max_bytes: int
+    records: int = 0
+    bytes: int = 0
+    moved_at: float = field(default_factory=time.monotonic)
+    _issued: deque[_Issued] = field(default_factory=deque)
+    _by_start: dict[int, _Issued] = field(default_factory=dict)
+
+    def has_room(self) -> bool:
+        """Whether another chunk may be handed out; one always may when nothing is in flight."""
+        return not self.records or (self.records < self.max_records and self.bytes < self.max_bytes)
+
+    def issue(self, chunk: Chunk) -> None:
+        issued = _Issued(chunk.start, chunk.end, len(chunk), sum(len(v) for v in chunk.values if v))
+        self._issued.append(issued)
+        self._by_start[chunk.start] = issued
+        self.position = chunk.end
+        self.records += issued.records
+        self.bytes += issued.bytes
+
+    def processed(self, start: int) -> None:
+        """Frees the room of the chunk that starts there; does nothing the second time."""
+        issued = self._by_start.get(start)
+        if issued and not issued.processed:
+            issued.processed = True
+            self.records -= issued.records
+            self.bytes -= issued.bytes
+            self.moved_at = time.monotonic()
+
+    def done(self, start: int) -> None:
+        self.processed(start)
+        issued = self._by_start.pop(start, None)
+        if issued:
+            issued.done = True
+            self.moved_at = time.monotonic()
+
+    def committable(self) -> int | None:
+        """The offset up to which everything is done and that was not returned before."""
+        end = None
+        while self._issued and self._issued[0].done:
+            end = self._issued.popleft().end
+        return end
+
+    @property
+    def unfinished(self) -> int:
+        """The first offset that is not done."""
+        issued = next((i for i in self._issued if not i.done), None)
+        return self.position if issued is None else issued.start
+
+    @property
+    def in_flight(self) -> int:
+        """Chunks handed out and not done."""
+        return len(self._by_start)

@@ -1,0 +1,20 @@
+"""Which boards an item competes on, and when it may be listed."""
+
+from __future__ import annotations
+
+from streamer.state.known import Facts
+
+EVERYTHING = "all"
+DAY_SECONDS = 86400.0
+
+
+def boards_of(facts: Facts) -> tuple[str, ...]:
+    """The boards of an item: one for its widest class in the catalogue, and the one of all items."""
+    return (EVERYTHING, facts.item.category[0]) if facts.item.category else (EVERYTHING,)
+
+
+def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:
+    """Whether an item is a launch that can be shown: launched, within its window, in stock, not
+    withdrawn."""
+    age_days = (now - facts.launch_time) / DAY_SECONDS
+    return 0 <= age_days <= launch_window_days and not facts.withdrawn and facts.item.stock != 0

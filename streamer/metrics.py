@@ -1,0 +1,102 @@
+"""Every Prometheus metric, in one place. No item or user ids in labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+_LATENCY_BUCKETS = tuple(0.001 * 1.25**step for step in range(50))
+"""1 ms to 56 s, each a quarter above the one before, so that quantiles read from them are close."""
+
+
+class BulkHistogram(Collector):
+    """A histogram that takes many observations at once."""
+
+    def __init__(self, name: str, about: str, bounds: tuple[float, ...]) -> None:
+        self._name, self._about = name, about
+        self._bounds = np.array(bounds)
+        self._counts = np.zeros(len(bounds) + 1, np.int64)
+        self._sum = 0.0
+        REGISTRY.register(self)
+
+    def observe_many(self, values: NDArray[np.float64]) -> None:
+        places = np.searchsorted(self._bounds, values)
+        self._counts += np.bincount(places, minlength=len(self._counts))
+        self._sum += float(values.sum())
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        labels = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = list(zip(labels, np.cumsum(self._counts).tolist(), strict=True))
+        yield HistogramMetricFamily(self._name, self._about, buckets=buckets, sum_value=self._sum)
+
+
+EVENTS = Counter(
+    "streamer_events_total",
+    "Input records by what became of them: applied, duplicate or dead.",
+    ["topic", "outcome"],
+)
+DEAD_LETTERS = Counter("streamer_dead_letters_total", "Records refused, by reason.", ["code"])
+CHUNKS = Counter("streamer_chunks_total", "Chunks handled.", ["topic"])
+CHUNK_RECORDS = Histogram(
+    "streamer_chunk_records",
+    "Records of a chunk.",
+    ["topic"],
+    buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10_000),
+)
+PHASE_SECONDS = Histogram(
+    "streamer_phase_seconds",
+    "What a chunk spends in each step: read, items, kin, score, publish.",
+    ["phase"],
+    buckets=_LATENCY_BUCKETS[::3],
+)
+EVENT_TO_SCORE_SECONDS = BulkHistogram(
+    "streamer_event_to_score_seconds",
+    "From an event's arrival at the broker to the acknowledgement of the scores it changed.",
+    _LATENCY_BUCKETS,
+)
+SCORES = Counter("streamer_scores_total", "Scores published.", ["stage"])
+RANK_UPDATES = Counter("streamer_rank_updates_total", "Messages published on launch-rank.")
+TEXTS = Counter("streamer_texts_total", "Texts sent to the inference worker.", ["kind"])
+ENCODINGS = Counter("streamer_encodings_total", "Encodings taken into the state.", ["kind"])
+LAG_RECORDS = Gauge(
+    "streamer_lag_records", "Records that wait to be finished.", ["topic", "partition"]
+)
+REWINDS = Counter(
+    "streamer_rewinds_total", "Times a partition was read again because Redis had lost writes."
+)
+RETRIES = Counter("streamer_redis_retries_total", "Calls of Redis that had to be repeated.")
+STALLS = Counter("streamer_stalls_total", "Times the process ended because nothing moved.")
+SWEPT_ITEMS = Counter("streamer_swept_items_total", "Items scored again by the sweep.")
+FORGOTTEN_ITEMS = Counter("streamer_forgotten_items_total", "Items whose state has expired.")
+STREAM_TIME_SECONDS = Gauge("streamer_stream_time_seconds", "Stream time, seconds since the epoch.")
+MODEL_INFO = Gauge("streamer_model_info", "1 for the bundle in use.", ["bundle"])
+
+ENCODED = Counter(
+    "streamer_encoder_texts_total",
+    "Texts by what became of them: encoded, cached, duplicate or dead.",
+    ["kind", "outcome"],
+)
+ENCODER_QUEUE = Gauge("streamer_encoder_queue_texts", "Texts that wait for the encoder.")
+ENCODER_BATCH_TOKENS = Histogram(
+    "streamer_encoder_batch_tokens",
+    "Tokens of a batch.",
+    buckets=(16, 64, 256, 1024, 2048, 4096, 8192, 16_384),
+)
+ENCODER_BATCH_SECONDS = Histogram(
+    "streamer_encoder_batch_seconds", "Forward pass of a batch.", buckets=_LATENCY_BUCKETS[::3]
+)
+ENCODER_PADDING_SHARE = Gauge(
+    "streamer_encoder_padding_share", "Share of padding among the tokens of the last batch."
+)
+ENCODER_TEXT_SECONDS = Histogram(
+    "streamer_encoder_text_seconds",
+    "From a text's arrival in the queue to its vector.",
+    ["kind"],
+    buckets=_LATENCY_BUCKETS[::2],
+)

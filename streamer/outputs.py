@@ -1,0 +1,101 @@
+"""What a worker writes: scores, texts and dead letters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+
+from streamer import metrics
+from streamer.chunk import Chunk
+from streamer.events import DeadLetter, Text
+from streamer.judge import Judged
+from streamer.publish import Publisher, Record
+from streamer.scoring.predictor import STAGES
+from streamer.settings import Settings
+from streamer.topology import DEAD_LETTERS, ITEM_SCORES, TEXTS, Topic
+from streamer.wire import pack
+
+
+class Outputs:
+    """Publishes and counts. Every method returns once all records are acknowledged and raises
+    BrokerUnavailable."""
+
+    def __init__(self, publisher: Publisher, settings: Settings) -> None:
+        self._publisher = publisher
+        self._settings = settings
+        self._told: dict[str, _Told] = {}
+
+    async def scores(self, judged: Judged) -> None:
+        """Publishes the scores that are worth it (see ``score_min_change``), never an older version
+        of an item behind a newer one."""
+        worth = self._worth(judged)
+        messages = [m for m, tell in zip(judged.messages(), worth, strict=True) if tell]
+        await self._send(ITEM_SCORES, [(_key(message), pack(message)) for message in messages])
+        counts = np.bincount(judged.scores.stage[worth], minlength=len(STAGES))
+        for stage, count in zip(STAGES, counts.tolist(), strict=True):
+            metrics.SCORES.labels(stage).inc(count)
+
+    async def forgotten(self, item_ids: Sequence[str]) -> None:
+        """Tombstones for items whose state has expired."""
+        await self._send(ITEM_SCORES, [(item_id.encode(), None) for item_id in item_ids])
+
+    async def texts(self, texts: Sequence[Text]) -> None:
+        await self._send(TEXTS, [(_key(text), pack(text)) for text in texts])
+        for text in texts:
+            metrics.TEXTS.labels(text.kind).inc()
+
+    async def dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        records = [(f"{d.topic}/{d.partition}/{d.offset}".encode(), pack(d)) for d in letters]
+        await self._send(DEAD_LETTERS, records)
+
+    async def _send(self, topic: Topic, records: Sequence[Record]) -> None:
+        if records:
+            await self._publisher.publish(self._settings.topic(topic.name), records)
+
+    def _worth(self, judged: Judged) -> np.ndarray:
+        """Which scores are newer than what was told, and moved enough or waited long enough."""
+        least, longest = self._settings.score_min_change, self._settings.score_max_interval_seconds
+        always = not least and not longest
+        worth = np.zeros(len(judged), bool)
+        rows = zip(
+            judged.items.ids,
+            judged.versions.tolist(),
+            judged.scores.probability.tolist(),
+            strict=True,
+        )
+        for place, (item_id, version, probability) in enumerate(rows):
+            told = self._told.get(item_id, _NEVER)
+            if version < told.version:
+                continue
+            moved = bool(least) and abs(probability - told.probability) >= least
+            waited = bool(longest) and judged.time - told.time >= longest
+            if always or moved or waited or told is _NEVER:
+                worth[place] = True
+                self._told[item_id] = _Told(version, probability, judged.time)
+        while len(self._told) > self._settings.item_cache_size:
+            del self._told[next(iter(self._told))]
+        return worth
+
+
+class _Told(NamedTuple):
+    version: float
+    probability: float
+    time: float
+
+
+_NEVER = _Told(-1.0, -1.0, -np.inf)
+
+
+def _key(message: Struct) -> bytes:
+    item_id: str = message.item_id  # type: ignore[attr-defined]
+    return item_id.encode()
+
+
+def observe_latency(chunk: Chunk) -> None:
+    """Counts how long the chunk's events took from the broker to here."""
+    if len(chunk):
+        metrics.EVENT_TO_SCORE_SECONDS.observe_many(time.time() - chunk.timestamps_ms / 1000)

@@ -1,0 +1,52 @@
+"""Redis may be away for a while: a call is repeated until it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    ReadOnlyError,
+    TryAgainError,
+)
+
+from streamer import metrics
+from streamer.state.connection import UNREACHABLE
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+TRANSIENT = (
+    *UNREACHABLE,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    ReadOnlyError,
+    TryAgainError,
+)
+"""Errors of a server that is starting, failing over or out of reach."""
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Calls until Redis answers. What is called must be safe to repeat.
+
+    It does not give up by itself: events wait meanwhile, and the progress watch of the transport
+    ends the process when that lasts too long.
+    """
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await call()
+        except TRANSIENT as error:
+            metrics.RETRIES.inc()
+            log.warning("Redis does not answer; trying again", error=str(error), seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,141 @@
+"""Ranking: boards that changed are decided once per interval, each with one history.
+
+What changed is first decided in Redis, by compare-and-set on the board's sequence number, then
+published, then marked as published. Whoever takes a board over publishes a decision left
+unpublished again, word for word, and the next decision of a worker that was away is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from streamer import metrics, wire
+from streamer.chunk import Chunk
+from streamer.events import LaunchRank
+from streamer.judge import Judged
+from streamer.launch.boards import boards_of, may_be_listed
+from streamer.launch.policy import Candidate, changes, rank, snapshot
+from streamer.patience import patiently
+from streamer.scoring.predictor import STAGES
+from streamer.state.boards import Decision, Filing, Line
+from streamer.topology import LAUNCH_RANK
+from streamer.wire import pack
+from streamer.worker import Worker
+
+SPARE_CANDIDATES = 1.5
+"""Candidates looked at for each line of a board: some may have aged or moved elsewhere."""
+
+
+class Ranker:
+    """Decides the boards of the partitions of `board-changes` that this worker holds."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._due: dict[str, None] = {}
+        self._chunks: list[Chunk] = []
+
+    def note(self, chunk: Chunk) -> None:
+        """The boards of this chunk have something to decide; it is done once they are decided."""
+        self._due |= dict.fromkeys(wire.board_names(chunk))
+        self._chunks.append(chunk)
+        chunk.processed()
+
+    async def run(self) -> None:
+        """Decides what is due once per interval, for ever."""
+        while True:
+            await asyncio.sleep(self._worker.settings.rank_interval_seconds)
+            await self.decide_due()
+
+    async def decide_due(self) -> None:
+        due, self._due = self._due, {}
+        chunks, self._chunks = self._chunks, []
+        for board in due:
+            await self.decide(board)
+        for chunk in chunks:
+            chunk.done()
+
+    async def decide(self, board: str) -> None:
+        """Brings one board up to date and tells its readers what changed."""
+        boards = self._worker.boards
+        before, published = await patiently(lambda: boards.decision(board))
+        if before and not published:
+            await self._publish(before)
+        after = rank(await self._candidates(board), before.lines if before else [], self._size)
+        decision = self._next(board, before, after)
+        if decision and await self._decided(board, decision):
+            await self._publish(decision)
+
+    async def _decided(self, board: str, decision: Decision) -> bool:
+        return await patiently(lambda: self._worker.boards.decide(board, decision))
+
+    @property
+    def _size(self) -> int:
+        return self._worker.settings.board_size
+
+    async def _candidates(self, board: str) -> list[Candidate]:
+        limit = int(self._size * SPARE_CANDIDATES)
+        found = await patiently(lambda: self._worker.boards.candidates(board, limit))
+        judged = await self._worker.refresh([item_id for item_id, _ in found])
+        listed, strays = _sift(board, judged, self._worker.settings.launch_window_days)
+        if strays:
+            await patiently(lambda: self._worker.boards.file({board: strays}))
+        gone = {item_id for item_id, _ in found} - set(judged.items.ids)
+        if gone:
+            await patiently(lambda: self._worker.boards.forget([board], gone))
+        return listed
+
+    def _next(self, board: str, before: Decision | None, after: Sequence[Line]) -> Decision | None:
+        """The decision that follows, or None where nothing changed."""
+        lines = before.lines if before else []
+        told = changes(lines, after)
+        if not told:
+            return None
+        sequence = before.sequence + 1 if before else 1
+        whole = sequence % self._worker.settings.snapshot_every_changes == 1
+        now = self._worker.clock.now()
+        message = LaunchRank(
+            board=board,
+            sequence=sequence,
+            snapshot=whole,
+            changes=snapshot(after, lines) if whole else told,
+            time=now,
+        )
+        return Decision(sequence, now, list(after), message)
+
+    async def _publish(self, decision: Decision) -> None:
+        message, topic = decision.message, self._worker.settings.topic(LAUNCH_RANK.name)
+        await self._worker.publisher.publish(topic, [(message.board.encode(), pack(message))])
+        metrics.RANK_UPDATES.inc()
+        boards = self._worker.boards
+        await patiently(lambda: boards.mark_published(message.board, decision.sequence))
+
+
+def _sift(
+    board: str, judged: Judged, launch_window_days: float
+) -> tuple[list[Candidate], list[Filing]]:
+    """Judged candidates that may be listed on this board, and those to be taken off it."""
+    listed: list[Candidate] = []
+    strays: list[Filing] = []
+    for place, (item_id, known) in enumerate(
+        zip(judged.items.ids, judged.items.known, strict=True)
+    ):
+        facts = known.facts
+        if (
+            facts
+            and board in boards_of(facts)
+            and may_be_listed(facts, judged.time, launch_window_days)
+        ):
+            reasons = judged.reasons[place]
+            listed.append(
+                Candidate(
+                    item_id=item_id,
+                    probability=float(judged.scores.probability[place]),
+                    stage=STAGES[judged.scores.stage[place]],
+                    reason=reasons[0] if reasons else "",
+                    title=facts.item.title,
+                )
+            )
+        else:
+            strays.append(Filing(item_id, float(judged.versions[place]), judged.time, None))
+    return listed, strays

@@ -1,0 +1,126 @@
+"""Why a score is what it is, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.scoring.predictor import Predictor
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+REASONS = 3
+"""Reasons that go out with a score."""
+
+_FAMILY = {
+    "purchases": "sells well|sells little",
+    "purchases_672h": "has sold well for four weeks|has sold little for four weeks",
+    "purchases_168h": "sold well this week|sold little this week",
+    "launches": "has many items|has few items",
+    "launches_672h": "launches a lot lately|launches little lately",
+    "per_launch": "sells well per item|sells little per item",
+    "momentum": "is gaining|is losing",
+    "exposure_672h": "is promoted a lot|is promoted little",
+}
+_PHRASES = {
+    "content": "its description reads like a success|its description reads like a failure",
+    "review_topics": "what reviews talk about|what reviews talk about",
+    "price_log": "high price|low price",
+    "price_to_type": "expensive for its type|cheap for its type",
+    "price_to_category": "expensive for its category|cheap for its category",
+    "discount": "sold at a discount|sold at full price",
+    **{
+        f"{kind}_{name}": "|".join(f"its {kind} {side}" for side in phrase.split("|"))
+        for kind in ("brand", "category", "type")
+        for name, phrase in _FAMILY.items()
+    },
+    "exposure": "shown a lot|shown little",
+    "exposure_24h": "shown a lot today|shown little today",
+    "exposure_168h": "shown a lot this week|shown little this week",
+    "exposure_672h": "shown a lot these four weeks|shown little these four weeks",
+    "sent": "mailed or pushed a lot|mailed or pushed little",
+    "sent_168h": "mailed or pushed this week|not mailed or pushed this week",
+    "sent_672h": "mailed or pushed these four weeks|not mailed or pushed these four weeks",
+    "channels": "carried in many channels|carried in few channels",
+    "channel_sales_mean": "carried where much is sold|carried where little is sold",
+    "channel_sales_max": "carried in a busy channel|carried in quiet channels",
+    "channel_sales_sum": "wide reach|narrow reach",
+    "age_log_hours": "some time on sale|just launched",
+    "views": "viewed a lot|viewed little",
+    "views_1h": "many views this hour|few views this hour",
+    "views_24h": "many views today|few views today",
+    "views_168h": "many views this week|few views this week",
+    "interest": "much interest|little interest",
+    "interest_24h": "much interest today|little interest today",
+    "interest_168h": "much interest this week|little interest this week",
+    "interest_672h": "much interest these four weeks|little interest these four weeks",
+    "purchases": "bought often|bought rarely",
+    "purchases_1h": "bought often this hour|not bought this hour",
+    "purchases_24h": "bought often today|bought rarely today",
+    "purchases_168h": "bought often this week|bought rarely this week",
+    "purchases_672h": "bought often these four weeks|bought rarely these four weeks",
+    "buyers": "many different buyers|few different buyers",
+    "users": "many different visitors|few different visitors",
+    "repeat": "bought again by the same people|rarely bought again",
+    "days": "sold on many days|sold on few days",
+    "quantity_per_purchase": "bought in quantity|bought singly",
+    "value": "high turnover|low turnover",
+    "value_168h": "high turnover this week|low turnover this week",
+    "conversion": "views turn into purchases|views don't turn into purchases",
+    "clicks_to_exposure": "clicked when shown|not clicked when shown",
+    "returns_share": "often returned|rarely returned",
+    "hides_share": "often hidden|rarely hidden",
+    "since_purchase_log_hours": "not bought for a while|bought just now",
+    "purchase_span_log_hours": "purchases over a long time|purchases within a short time",
+    "momentum": "gaining momentum|losing momentum",
+    "reviews": "many reviews|few reviews",
+    "sentiment": "reviews are positive|reviews are negative",
+    "sentiment_168h": "recent reviews are positive|recent reviews are negative",
+    "rating": "rated well|rated badly",
+    "ratings": "rated often|rated rarely",
+}
+
+
+class Explainer:
+    """Turns contributions into phrases. A reason is a feature, or all review topics together, or
+    the description; ▲ and ▼ say which way it moved the score, against an average item."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        topics = np.array([name.startswith("review_v") for name in predictor.features])
+        self._topics, self._single = np.flatnonzero(topics), np.flatnonzero(~topics)
+        names = [predictor.features[i] for i in self._single]
+        self.reasons = ("content", "review_topics", *names)
+        """What may be a reason, in the order of `weights`."""
+        self._words = [_words(name) for name in self.reasons]
+
+    def weights(self, x: Floats, by_content: Floats, stage: Ints) -> Floats:
+        """What each reason contributes to the logit; shape (items, reasons)."""
+        shapes = self._predictor.by_feature(x, stage)
+        topics = shapes[:, self._topics].sum(axis=1)
+        return np.column_stack([by_content, topics, shapes[:, self._single]])
+
+    def top(self, x: Floats, weights: Floats, count: int = REASONS) -> list[list[str]]:
+        """The weightiest reasons of each item in words."""
+        order = np.argsort(-np.abs(weights), axis=1)[:, :count]
+        heavy = np.take_along_axis(weights, order, axis=1)
+        high = np.take_along_axis(self._high(x), order, axis=1)
+        rows = zip(order.tolist(), high.tolist(), heavy.tolist(), strict=True)
+        words = self._words
+        return [[words[r][h][w < 0] for r, h, w in zip(*row, strict=True) if w] for row in rows]
+
+    def _high(self, x: Floats) -> Ints:
+        """0 low, 1 high, 2 missing, for each reason; content counts as high when it helps."""
+        values = x[:, self._single]
+        single = np.where(np.isnan(values), 2, values > self._predictor.mean[self._single])
+        return np.column_stack([np.ones((len(x), 2), np.int64), single.astype(np.int64)])
+
+
+def _words(name: str) -> tuple[tuple[str, str], ...]:
+    """[low, high, missing][helps, hurts] → phrase."""
+    high, low = _PHRASES[name].split("|")
+    missing = f"nothing known yet: {name.replace('_', ' ')}"
+    if name == "content":
+        return tuple((f"▲ {high}", f"▼ {low}") for _ in range(3))
+    return tuple((f"▲ {phrase}", f"▼ {phrase}") for phrase in (low, high, missing))

@@ -1,0 +1,324 @@
+"""From state to what the predictor reads: one row of features an item, as of one moment.
+
+This is the only implementation of a feature: live scoring, replayed training data and explanations
+all come through here. Counts enter as log(1 + n). A feature whose source is not there yet (no
+review, no price, no relative) is NaN; the predictor masks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.events import REVIEW_DIMENSIONS, REVIEW_VECTOR_UNIT
+from streamer.state.keys import KIN_KINDS, channel_kin
+from streamer.state.kin import KinTable
+from streamer.state.known import Known
+from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, REVIEWS
+from streamer.state.merge import at_time
+from streamer.state.touched import Touched
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_AT = ITEM.index
+_LISTS = {name: (place, keep) for place, (name, keep) in enumerate(ITEM.lists)}
+
+PRICE = ("price_log", "price_to_type", "price_to_category", "discount")
+FAMILY = tuple(
+    f"{kind}_{name}"
+    for kind in KIN_KINDS
+    for name in (
+        "purchases",
+        "purchases_672h",
+        "purchases_168h",
+        "launches",
+        "launches_672h",
+        "per_launch",
+        "momentum",
+        "exposure_672h",
+    )
+)
+EXPOSURE = (
+    "exposure",
+    "exposure_24h",
+    "exposure_168h",
+    "exposure_672h",
+    "sent",
+    "sent_168h",
+    "sent_672h",
+    "channels",
+    "channel_sales_mean",
+    "channel_sales_max",
+    "channel_sales_sum",
+)
+BEHAVIOUR = (
+    "age_log_hours",
+    "views",
+    "views_1h",
+    "views_24h",
+    "views_168h",
+    "interest",
+    "interest_24h",
+    "interest_168h",
+    "interest_672h",
+    "purchases",
+    "purchases_1h",
+    "purchases_24h",
+    "purchases_168h",
+    "purchases_672h",
+    "buyers",
+    "users",
+    "repeat",
+    "days",
+    "quantity_per_purchase",
+    "value",
+    "value_168h",
+    "conversion",
+    "clicks_to_exposure",
+    "returns_share",
+    "hides_share",
+    "since_purchase_log_hours",
+    "purchase_span_log_hours",
+    "momentum",
+)
+REVIEW = (
+    "reviews",
+    "sentiment",
+    "sentiment_168h",
+    "rating",
+    "ratings",
+    *(f"review_v{i}" for i in range(REVIEW_DIMENSIONS)),
+)
+
+MODALITIES: dict[str, tuple[str, ...]] = {
+    "price": PRICE,
+    "family": FAMILY,
+    "exposure": EXPOSURE,
+    "behaviour": BEHAVIOUR,
+    "reviews": REVIEW,
+}
+"""The features of each modality; the content vector is a modality of its own."""
+FEATURES: tuple[str, ...] = tuple(chain.from_iterable(MODALITIES.values()))
+
+
+@dataclass(slots=True)
+class Features:
+    """``x`` has shape (items, len(FEATURES)), ``content`` (items, dimensions) with rows of NaN
+    where there is no embedding yet."""
+
+    x: Floats
+    content: NDArray[np.float32]
+
+
+def features(
+    items: Touched, kin: KinTable, now: float, fingerprint: str, dimensions: int
+) -> Features:
+    """The features of the items at ``now`` (stream time, seconds), their content as the encoder of
+    ``fingerprint`` read it."""
+    decayed = at_time(ITEM, items.x, now)
+    blocks = [
+        _price(items, decayed, kin),
+        _family(items, kin, now),
+        _exposure(items, decayed, kin, now),
+        _behaviour(items, decayed, now),
+        _reviews(items, decayed, now),
+    ]
+    content = _content(items.known, fingerprint, dimensions)
+    return Features(np.concatenate(blocks, axis=1), content)
+
+
+def needed_kin(items: Touched) -> set[str]:
+    """The relatives whose state the items' features read."""
+    needed = {kin for known in items.known if known.facts for kin in known.facts.kin}
+    hashed, _ = _channels(items)
+    return needed | {channel_kin(channel) for channel in np.unique(hashed).tolist()}
+
+
+def launch_times(items: Touched) -> Floats:
+    """When each item was launched: by the catalogue, or else its first event; NaN for neither."""
+    first = items.x[:, _AT["first_time"]]
+    launch = np.array([k.facts.launch_time if k.facts else np.nan for k in items.known])
+    return np.where(np.isnan(launch), np.where(np.isfinite(first), first, np.nan), launch)
+
+
+def _log(amount: Floats) -> Floats:
+    return np.log1p(np.maximum(amount, 0.0))
+
+
+def _ratio(part: Floats, whole: Floats, prior: float, weight: float) -> Floats:
+    """part / whole, shrunk towards ``prior`` as if by ``weight`` earlier observations."""
+    return (part + prior * weight) / (whole + weight)
+
+
+def _stack(columns: Sequence[Floats]) -> Floats:
+    return np.stack(columns, axis=1)
+
+
+def _kin_x(items: Touched, kin: KinTable, kind: str) -> Floats:
+    """The relatives of one kind, a row an item; the identity where it has none."""
+    prefix = kind + ":"
+    rows = [
+        next((kin.row(k) for k in known.facts.kin if k.startswith(prefix)), 0) if known.facts else 0
+        for known in items.known
+    ]
+    return kin.x[rows]
+
+
+def _price(items: Touched, x: Floats, kin: KinTable) -> Floats:
+    price = np.array(
+        [
+            np.nan if not k.facts or k.facts.item.price is None else k.facts.item.price
+            for k in items.known
+        ]
+    )
+    log_price = np.log(np.maximum(price, 0.01))
+    columns = [log_price]
+    for kind in ("type", "category"):
+        relatives = _kin_x(items, kin, kind)
+        usual = relatives[:, _AT["value"]] / np.maximum(relatives[:, _AT["quantity"]], 1.0)
+        usual = np.where(usual > 0, usual, np.nan)
+        columns.append(log_price - np.log(usual))
+    paid = x[:, _AT["value"]] / np.maximum(x[:, _AT["quantity"]], 1.0)
+    columns.append(np.where(paid > 0, np.clip(1 - paid / price, -1, 1), np.nan))
+    return _stack(columns)
+
+
+def _family(items: Touched, kin: KinTable, now: float) -> Floats:
+    columns: list[Floats] = []
+    for kind in KIN_KINDS:
+        stored = _kin_x(items, kin, kind)
+        x = at_time(ITEM, stored, now)
+        purchases, launches = x[:, _AT["purchase"]], x[:, _AT["launches"]]
+        block = [
+            _log(purchases),
+            _log(x[:, _AT["purchases_672h"]]),
+            _log(x[:, _AT["purchases_168h"]]),
+            _log(launches),
+            _log(x[:, _AT["launches_672h"]]),
+            _log(purchases) - _log(launches),
+            _momentum(x),
+            _log(x[:, _AT["exposure_672h"]] * AMOUNT_UNIT),
+        ]
+        unknown = ~np.isfinite(stored[:, _AT["last_time"]])
+        columns += [np.where(unknown, np.nan, column) for column in block]
+    return _stack(columns)
+
+
+def _momentum(x: Floats) -> Floats:
+    """How the last week compares with the last four, 0 when steady."""
+    week, month = x[:, _AT["purchases_168h"]], x[:, _AT["purchases_672h"]]
+    return np.log((week + 0.5) / (month / 4 + 0.5))
+
+
+def _exposure(items: Touched, x: Floats, kin: KinTable, now: float) -> Floats:
+    shown = [_log(x[:, _AT[name]] * AMOUNT_UNIT) for name in EXPOSURE[: EXPOSURE.index("channels")]]
+    hashed, owner = _channels(items)
+    sales = at_time(ITEM, kin.x[kin.channel_rows(hashed)], now)[:, _AT["purchases_672h"]]
+    listed = np.bincount(owner, minlength=len(items)).astype(np.float64)
+    total = np.bincount(owner, weights=sales, minlength=len(items))
+    largest = np.zeros(len(items))
+    np.maximum.at(largest, owner, sales)
+    mean = np.divide(total, listed, out=np.zeros(len(items)), where=listed > 0)
+    count = _distinct(items, "channels")
+    none = count == 0
+    carried = [_log(mean), _log(largest), _log(mean * count)]
+    return _stack([*shown, _log(count), *(np.where(none, np.nan, c) for c in carried)])
+
+
+def _distinct(items: Touched, name: str) -> Floats:
+    """How many distinct members a list of hashes stands for (bottom-k estimator where it is full)."""
+    place, keep = _LISTS[name]
+    counts = items.heads[name].astype(np.float64)
+    for i in np.flatnonzero(counts >= keep):
+        before = sum(int(items.heads[n][i]) for n, (p, _) in _LISTS.items() if p < place)
+        largest = int.from_bytes(items.tails[i][4 * (before + keep) - 4 : 4 * (before + keep)])
+        counts[i] = (keep - 1) * 2.0**32 / max(largest, 1)
+    return counts
+
+
+def _channels(items: Touched) -> tuple[Ints, Ints]:
+    """Every listed channel of every item, and whose it is."""
+    lengths = items.heads["channels"].astype(np.int64)
+    starts = 4 * (items.heads["buyers"].astype(np.int64) + items.heads["users"])
+    parts = [
+        tail[start : start + 4 * length]
+        for tail, start, length in zip(items.tails, starts.tolist(), lengths.tolist(), strict=True)
+        if length
+    ]
+    hashed = np.frombuffer(b"".join(parts), ">u4").astype(np.int64)
+    return hashed, np.repeat(np.arange(len(items)), lengths)
+
+
+def _behaviour(items: Touched, x: Floats, now: float) -> Floats:
+    at = {name: x[:, column] for name, column in _AT.items()}
+    interest = at["click"] + at["favourite"] + at["cart"] + at["share"]
+    engaged = at["view"] + interest + at["purchase"]
+    buyers = _distinct(items, "buyers")
+    hours = np.maximum(now - launch_times(items), 0.0) / HOUR
+    since = (now - at["last_purchase_time"]) / HOUR
+    span = (at["last_purchase_time"] - at["first_purchase_time"]) / HOUR
+    bought = at["purchase"] > 0
+    columns = {
+        "age_log_hours": _log(hours),
+        "views": _log(at["view"]),
+        "interest": _log(interest),
+        "purchases": _log(at["purchase"]),
+        "buyers": _log(buyers),
+        "users": _log(_distinct(items, "users")),
+        "repeat": np.where(bought, _log(at["purchase"]) - _log(buyers), 0.0),
+        "days": _log(items.heads["days"].astype(np.float64)),
+        "quantity_per_purchase": np.where(
+            bought, _log(at["quantity"] * AMOUNT_UNIT) - _log(at["purchase"]), 0.0
+        ),
+        "value": _log(at["value"] * AMOUNT_UNIT),
+        "value_168h": _log(at["value_168h"] * AMOUNT_UNIT),
+        "conversion": _ratio(at["purchase"], engaged, 0.05, 20.0),
+        "clicks_to_exposure": _ratio(at["click"], at["exposure"] * AMOUNT_UNIT, 0.02, 50.0),
+        "returns_share": _ratio(at["return"], at["purchase"], 0.05, 20.0),
+        "hides_share": _ratio(at["hide"], engaged, 0.01, 20.0),
+        "since_purchase_log_hours": np.where(bought, _log(np.where(bought, since, 0.0)), np.nan),
+        "purchase_span_log_hours": np.where(bought, _log(np.where(bought, span, 0.0)), np.nan),
+        "momentum": _momentum(x),
+    }
+    return _stack([columns.get(n, _log(at[n]) if n in at else hours) for n in BEHAVIOUR])
+
+
+def _reviews(items: Touched, x: Floats, now: float) -> Floats:
+    stored = (
+        np.stack([REVIEWS.identity if k.reviews is None else k.reviews for k in items.known])
+        if len(items)
+        else np.empty((0, len(REVIEWS.fields)))
+    )
+    at = REVIEWS.index
+    decayed = at_time(REVIEWS, stored, now)
+    count, judged = stored[:, at["reviews"]], stored[:, at["sentiment_count"]]
+    ratings = x[:, _AT["rating_count"]]
+    vectors = stored[:, at["v0"] : at["v0"] + REVIEW_DIMENSIONS] * REVIEW_VECTOR_UNIT
+    mean = vectors / np.maximum(count, 1.0)[:, None]
+    sentiment = _ratio(stored[:, at["sentiment_sum"]] * AMOUNT_UNIT, judged, 0.7, 3.0)
+    lately = _ratio(
+        decayed[:, at["sentiment_168h"]] * AMOUNT_UNIT, decayed[:, at["reviews_168h"]], 0.7, 3.0
+    )
+    rating = x[:, _AT["rating_sum"]] * AMOUNT_UNIT / np.maximum(ratings, 1.0)
+    columns = [
+        _log(count),
+        np.where(judged > 0, sentiment, np.nan),
+        np.where(judged > 0, lately, np.nan),
+        np.where(ratings > 0, rating, np.nan),
+        _log(ratings),
+    ]
+    return np.concatenate([_stack(columns), np.where(count[:, None] > 0, mean, np.nan)], axis=1)
+
+
+def _content(known: Sequence[Known], fingerprint: str, dimensions: int) -> NDArray[np.float32]:
+    content = np.full((len(known), dimensions), np.nan, np.float32)
+    for row, beside in enumerate(known):
+        vector = beside.content.vectors.get(fingerprint) if beside.content else None
+        if vector is not None:
+            content[row] = np.frombuffer(vector, "<f2")
+    return content

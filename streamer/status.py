@@ -1,0 +1,54 @@
+"""A process's own /healthz, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from streamer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def serve_status(settings: Settings, ready: Callable[[], bool]) -> AsyncIterator[str]:
+    """Serves the three paths while the block runs; gives the address.
+
+    /healthz answers 200 while the process runs its event loop, /readyz 200 once ``ready()`` and
+    503 before.
+    """
+    application = web.Application()
+    add_status_routes(application, ready)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.metrics_host, settings.metrics_port)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    log.info("status", address=f"http://{host}:{port}")
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+def add_status_routes(application: web.Application, ready: Callable[[], bool]) -> None:
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        if ready():
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "starting"}, status=503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        body = generate_latest(REGISTRY)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)
+    application.router.add_get("/metrics", metrics)

@@ -1,0 +1,365 @@
+"""A Faust transport whose events are chunks of records instead of records.
+
+It is registered in the entry-point group ``faust.transports`` under ``streamer``; a broker URL of
+``streamer://host:port`` selects it. Agents stay ordinary Faust agents: ``async for chunk in
+stream.noack()``; a chunk's offsets are committed after ``chunk.done()``.
+
+Faust's consumer runs aiokafka on a thread of its own and handles each record by itself; here each
+fetch hands over whole ranges. Faust's bookkeeping of single offsets is replaced by a `Lane` for
+each partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import aiokafka
+import numpy as np
+import structlog
+from aiokafka.errors import ConsumerStoppedError
+from faust.serializers.schemas import Schema
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from mode import Service
+from mode.utils.futures import notify
+
+from streamer.broker import log_ends
+from streamer.chunk import Chunk
+from streamer.errors import Stalled, StreamerError
+from streamer.lane import Lane
+from streamer.settings import Settings
+from streamer.state.birth import Extent
+
+log = structlog.get_logger(__name__)
+
+CROWDED_POLL_SECONDS = 0.01
+"""How long a fetch may wait while a full partition waits for room."""
+
+
+class ChunkSchema(Schema[Any, Any]):
+    """Hands a chunk to the agent as it is."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(None, message.value, None, message)
+
+        return decode
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Takes what aiokafka has fetched, a bounded portion of each partition in turn."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._turn = 0
+
+    async def committed(self, partitions: Iterable[TP]) -> dict[TP, int | None]:
+        """The group's committed offset of each partition."""
+        found: dict[TP, int | None] = await self.call_thread(self._committed, list(partitions))
+        return found
+
+    async def _committed(self, partitions: list[TP]) -> dict[TP, int | None]:
+        consumer = self._ensure_consumer()
+        found = await asyncio.gather(
+            *(consumer.committed(aiokafka.TopicPartition(*tp)) for tp in partitions)
+        )
+        return dict(zip(partitions, found, strict=True))
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, list[Any]]:
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError()
+        with fetcher._subscriptions.fetch_context():
+            order = sorted(active_partitions)
+            self._turn += 1
+            first = self._turn % len(order)
+            found: dict[TP, list[Any]] = {}
+            for tp in order[first:] + order[:first]:
+                found |= await fetcher.fetched_records([tp], 0, max_records)
+            return found or await fetcher.fetched_records(order, timeout, max_records)
+
+
+StartOffsets = Callable[[list[Extent]], Awaitable[Mapping[tuple[str, int], tuple[int, int]]]]
+"""Says for each partition where to read from and where to resume: (read from, resume)."""
+
+
+async def from_committed(extents: list[Extent]) -> dict[tuple[str, int], tuple[int, int]]:
+    """For topics without watermarks: where the group stands, or the earliest retained offset."""
+    starts = {}
+    for extent in extents:
+        start = extent.earliest
+        if extent.committed is not None:
+            start = min(max(extent.committed, extent.earliest), extent.end)
+        starts[extent.topic, extent.partition] = (start, start)
+    return starts
+
+
+class ChunkConsumer(driver.Consumer):
+    """Hands out chunks and commits behind them."""
+
+    app: Any
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings: Settings = self.app.streamer_settings
+        self.lanes: dict[TP, Lane] = {}
+        self._room = asyncio.Event()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # Where a partition starts
+
+    async def perform_seek(self) -> None:
+        """Called by Faust after every assignment, before anything is fetched."""
+        try:
+            await self._open(sorted(self.assignment()))
+        except StreamerError as error:
+            self.app.fail(error)
+            raise
+
+    async def _open(self, partitions: list[TP]) -> None:
+        if not partitions:
+            return
+        starts = await self.app.start_offsets(await self.extents(partitions))
+        ids = await self.app.topic_ids({tp.topic for tp in partitions})
+        for tp in partitions:
+            read_from, resume = starts[tp.topic, tp.partition]
+            self._new_lane(tp, ids[tp.topic], read_from, resume)
+        await self.seek_wait({tp: self.lanes[tp].position for tp in partitions})
+
+    def _new_lane(self, tp: TP, log_id: str, read_from: int, resume: int) -> None:
+        limits = self.settings.in_flight_max_records, self.settings.in_flight_max_bytes
+        self.lanes[tp] = Lane(log_id, resume, read_from, *limits)
+        self._read_offset[tp] = None
+        self._committed_offset[tp] = None
+        self._room.set()
+
+    async def extents(self, partitions: list[TP]) -> list[Extent]:
+        """The partitions as the broker has them now."""
+        ids = await self.app.topic_ids({tp.topic for tp in partitions})
+        committed = await self._thread.committed(partitions)
+        earliest = await self.earliest_offsets(*partitions)
+        ends = await log_ends(self.settings.broker, partitions)
+        return [
+            Extent(tp.topic, tp.partition, ids[tp.topic], committed[tp], earliest[tp], ends[tp])
+            for tp in partitions
+        ]
+
+    async def _reopen(self, tp: TP) -> None:
+        """Reads a partition again from where the state says."""
+        try:
+            await self._open([tp])
+        except StreamerError as error:
+            self.app.fail(error)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self.lanes.pop(tp, None)
+
+    # Fetching
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        active = active_partitions or set()
+        ready = {tp for tp in active if (lane := self.lanes.get(tp)) and lane.has_room()}
+        if not ready:
+            self._room.clear()
+            await self.wait(self._room.wait(), timeout=timeout)
+            return {}
+        if len(ready) < len(active):
+            timeout = CROWDED_POLL_SECONDS
+        return await super()._getmany(ready, timeout)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        records, _ = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if not records or self.should_stop:
+            return
+        for aiotp, found in records.items():
+            tp = TP(aiotp.topic, aiotp.partition)
+            if not self.flow_active or generation != self.app.consumer_generation_id:
+                return
+            lane = self.lanes.get(tp)
+            if lane is None:
+                continue
+            if not await self._follows(tp, lane, found[0].offset):
+                self._reopen_soon(tp)
+                continue
+            for chunk in self._chunks(tp, lane, found):
+                lane.issue(chunk)
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, self._message(tp, chunk)
+
+    async def _follows(self, tp: TP, lane: Lane, offset: int) -> bool:
+        """Whether a record may follow what was read so far. It may not where the topic was made
+        again, nor where the broker has already dropped what comes in between."""
+        if offset == lane.position:
+            return True
+        if offset > lane.position and (await self.earliest_offsets(tp))[tp] <= lane.position:
+            return True
+        log.warning("the log does not go on", topic=tp.topic, expected=lane.position, offset=offset)
+        return False
+
+    def _chunks(self, tp: TP, lane: Lane, records: list[Any]) -> Iterator[Chunk]:
+        """The records as a chunk, or as two where processing resumes in the middle."""
+        offsets = np.array([record.offset for record in records])
+        cut = int(np.searchsorted(offsets, lane.resume)) if lane.position < lane.resume else 0
+        end = int(offsets[-1]) + 1
+        if cut:
+            first_end = lane.resume if cut < len(records) else min(end, lane.resume)
+            yield self._chunk(tp, lane, records[:cut], offsets[:cut], first_end, reread=True)
+        if cut < len(records):
+            yield self._chunk(tp, lane, records[cut:], offsets[cut:], end, reread=False)
+
+    def _chunk(
+        self, tp: TP, lane: Lane, records: list[Any], offsets: Any, end: int, *, reread: bool
+    ) -> Chunk:
+        return Chunk(
+            topic=tp.topic,
+            partition=tp.partition,
+            log=lane.log,
+            start=lane.position,
+            end=end,
+            offsets=offsets,
+            timestamps_ms=np.array([record.timestamp for record in records]),
+            keys=[record.key for record in records],
+            values=[record.value for record in records],
+            reread=reread,
+        )
+
+    def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+        message = ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            chunk.end - 1,
+            time.time(),
+            0,
+            None,
+            None,
+            chunk,  # type: ignore[arg-type]
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        chunk.source = _Handle(self, self.lanes[tp], message)
+        return message
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Faust looks for holes between single offsets; chunks are contiguous by construction."""
+
+    # What became of a chunk
+
+    def finish(self, lane: Lane, message: ConsumerMessage) -> None:
+        """The chunk of this message needs no more waiting for, done or void."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        self._room.set()
+        notify(self._waiting_for_ack)
+
+    def ack(self, message: Any) -> bool:
+        """Called by Faust where an agent does not take acknowledgement upon itself."""
+        if message.acked:
+            return False
+        message.value.done()
+        return True
+
+    def rewind(self, lane: Lane, tp: TP, offset: int) -> None:
+        if self.lanes.get(tp) is lane:
+            log.warning("reading again", topic=tp.topic, partition=tp.partition, offset=offset)
+            self._reopen_soon(tp)
+
+    def _reopen_soon(self, tp: TP) -> None:
+        self.lanes.pop(tp, None)
+        self.add_future(self._reopen(tp))
+
+    # Committing
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter(list(self.lanes))
+
+    def _new_offset(self, tp: TP) -> int | None:
+        lane = self.lanes.get(tp)
+        return lane.committable() if lane else None
+
+    # Watching
+
+    def lag(self) -> dict[TP, int]:
+        """Records of each partition that wait to be finished."""
+        return {
+            tp: max(0, (self.highwater(tp) or 0) - lane.unfinished)
+            for tp, lane in self.lanes.items()
+        }
+
+    @Service.task
+    async def _watch_progress(self) -> None:
+        """Ends the process when partitions are assigned and events wait, but nothing moves: Faust
+        has been seen to idle for ever, and a process that does not run is at least restarted."""
+        limit = self.settings.stall_timeout_seconds
+        async for _ in self.itertimer(min(5.0, limit / 3), name="progress"):
+            now = time.monotonic()
+            for tp, waiting in self.lag().items():
+                lane = self.lanes.get(tp)
+                if lane and not waiting:
+                    lane.moved_at = now
+                elif lane and now - lane.moved_at > limit:
+                    self.app.on_stalled(tp, waiting, now - lane.moved_at)
+                    log.critical(
+                        "stalled: events wait and nothing moves; ending the process",
+                        topic=tp.topic,
+                        partition=tp.partition,
+                        waiting=waiting,
+                        seconds=round(now - lane.moved_at),
+                    )
+                    os._exit(Stalled.exit_code)
+
+
+class _Handle:
+    """What a chunk knows of the consumer it came from."""
+
+    __slots__ = ("_consumer", "_lane", "_message")
+
+    def __init__(self, consumer: ChunkConsumer, lane: Lane, message: ConsumerMessage) -> None:
+        self._consumer = consumer
+        self._lane = lane
+        self._message = message
+
+    def processed(self, chunk: Chunk) -> None:
+        self._lane.processed(chunk.start)
+        self._consumer._room.set()
+
+    def done(self, chunk: Chunk) -> None:
+        self._lane.done(chunk.start)
+        self._consumer.finish(self._lane, self._message)
+
+    def rewind(self, chunk: Chunk, offset: int) -> None:
+        self._consumer.finish(self._lane, self._message)
+        self._consumer.rewind(self._lane, self._message.tp, offset)
+
+
+class Producer(driver.Producer):
+    """Faust's producer, with the one beneath it at hand for batches."""
+
+    @property
+    def client(self) -> aiokafka.AIOKafkaProducer:
+        return self._ensure_producer()
+
+
+class ChunkTransport(driver.Transport):
+    """Chunks in, acknowledged records out."""
+
+    Consumer = ChunkConsumer
+    Producer = Producer

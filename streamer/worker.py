@@ -1,0 +1,121 @@
+"""A scoring worker: what its agents share, put together in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from streamer import metrics
+from streamer.chunk import Chunk
+from streamer.clock import StreamClock
+from streamer.faust_app import StreamerApp
+from streamer.filing import Filer
+from streamer.intake import Intake
+from streamer.judge import Judge, Judged
+from streamer.outputs import Outputs, observe_latency
+from streamer.patience import patiently
+from streamer.publish import Publisher
+from streamer.registry import active
+from streamer.settings import Settings
+from streamer.state.birth import Extent, IfEmpty, open_logs
+from streamer.state.boards import Boards
+from streamer.state.connection import connect
+from streamer.state.features import needed_kin
+from streamer.state.keys import Keys
+from streamer.state.kin import KinTable
+from streamer.state.known import KnownItems
+from streamer.state.phases import LostWrites
+from streamer.state.reading import read_items
+from streamer.state.store import Store
+from streamer.state.touched import Touched
+from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+from streamer.transport import from_committed
+from streamer.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+DAY_SECONDS = 86400.0
+
+
+class Worker:
+    """State, judge and outputs of one process."""
+
+    def __init__(self, app: StreamerApp, settings: Settings, if_empty: IfEmpty = "stop") -> None:
+        self.app = app
+        self.settings = settings
+        self._if_empty = if_empty
+        self.client = connect(settings)
+        keys = Keys(settings.group, settings.shards)
+        self.store = Store(self.client, keys, settings.user_retention_days * DAY_SECONDS)
+        self.boards = Boards(self.client, keys)
+        self.known = KnownItems(settings.item_cache_size)
+        self.kin = KinTable()
+        self.judge = Judge(active(settings.model_store))
+        self.clock = StreamClock()
+        self.intake = Intake(settings)
+        self.turns = Turns()
+        self.publisher = Publisher(app.producer)
+        self.outputs = Outputs(self.publisher, settings)
+        self.filer = Filer(self.boards, self.publisher, settings)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start_offsets(
+        self, extents: list[Extent]
+    ) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """State-bearing topics are read from where the state says, others from where the group is.
+
+        What lies in the duplicate window before is read again, to be remembered.
+        """
+        stateful = {self.settings.topic(t.name) for t in (NEW_ITEMS, USER_BEHAVIOUR)}
+        counted = [e for e in extents if e.topic in stateful]
+        starts = await from_committed([e for e in extents if e.topic not in stateful])
+        behind = await patiently(lambda: open_logs(self.store, counted, self._if_empty))
+        self._if_empty = "stop"
+        for extent in counted:
+            resume = behind[extent.topic, extent.partition]
+            if extent.committed is not None:
+                resume = max(extent.earliest, min(resume, extent.committed))
+            read_from = max(extent.earliest, resume - self.settings.duplicate_window_offsets)
+            starts[extent.topic, extent.partition] = (read_from, resume)
+        return starts
+
+    def follow(self, chunk: Chunk, way: Coroutine[Any, Any, None]) -> None:
+        """Sends a chunk on its way beside those before it. What goes wrong ends the app."""
+        task = asyncio.create_task(self._follow(chunk, way))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, chunk: Chunk, way: Coroutine[Any, Any, None]) -> None:
+        try:
+            await way
+        except LostWrites as lost:
+            metrics.REWINDS.inc()
+            self.known.clear()
+            self.kin.clear()
+            chunk.rewind(lost.watermark)
+        except Exception as error:
+            self.app.fail(error)
+
+    async def score(self, items: Touched) -> Judged:
+        """The items' scores as of now."""
+        with metrics.PHASE_SECONDS.labels("score").time():
+            await patiently(lambda: self.kin.ensure(self.store, needed_kin(items)))
+            return self.judge.judge(items, self.kin, self.clock.now())
+
+    async def refresh(self, item_ids: Sequence[str]) -> Judged:
+        """Items as they are now, scored as of now."""
+        items = await patiently(lambda: read_items(self.store, item_ids, self.known))
+        return await self.score(items)
+
+    async def tell(self, judged: Judged, chunk: Chunk) -> None:
+        """Publishes the scores that a chunk changed, and hands its items to be filed."""
+        with metrics.PHASE_SECONDS.labels("publish").time():
+            await self.outputs.scores(judged)
+        observe_latency(chunk)
+        self.filer.add(judged, chunk)
+
+    async def close(self) -> None:
+        await self.client.aclose()
