@@ -9,7 +9,6 @@ from typing import Any
 from streamer import metrics
 from streamer.agents import behaviour, catalogue, encodings, ranks
 from streamer.faust_app import StreamerApp, run
-from streamer.patience import patiently
 from streamer.ranking import Ranker
 from streamer.settings import Settings
 from streamer.state.birth import IfEmpty
@@ -28,12 +27,17 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
     worker = Worker(app, settings, if_empty)
     app.start_offsets = worker.start_offsets
     ranker = Ranker(worker)
-    sweep = Sweep(worker, lambda: _shards_to_sweep(app, settings))
+    sweep = Sweep(worker.assess, worker.outputs, worker.filer, worker.boards, settings)
     for agent in (behaviour, catalogue, encodings):
         agent.register(app, worker)
     ranks.register(app, ranker)
-    metrics.MODEL_INFO.labels(worker.judge.bundle.name).set(1)
-    loops = [worker.filer.run, ranker.run, sweep.run, lambda: _watch(app, worker)]
+    metrics.MODEL_INFO.labels(worker.assess.judge.bundle.name).set(1)
+    loops = [
+        worker.filer.run,
+        ranker.run,
+        lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),
+        lambda: _watch(app, worker),
+    ]
     async with serve_status(settings, app.ready):
         await _run_beside(app, loops)
     await worker.filer.flush()
@@ -68,8 +72,8 @@ def _shards_to_sweep(app: StreamerApp, settings: Settings) -> list[int]:
 
 async def _watch(app: StreamerApp, worker: Worker) -> None:
     while True:
-        worker.clock.advance(await patiently(worker.store.clock))
-        metrics.STREAM_TIME_SECONDS.set(worker.clock.now())
+        await worker.assess.learn_time()
+        metrics.STREAM_TIME_SECONDS.set(worker.assess.clock.now())
         consumer: Any = app.consumer
         for tp, waiting in consumer.lag().items():
             metrics.LAG_RECORDS.labels(tp.topic, tp.partition).set(waiting)

@@ -19,6 +19,7 @@ from streamer.errors import BrokerUnavailable
 from streamer.settings import Settings
 from streamer.topology import TOPICS, Topic
 
+BOOTSTRAP_TIMEOUT_MS = 5000
 ENDS_TIMEOUT_SECONDS = 5.0
 
 
@@ -36,7 +37,9 @@ class Described:
 def administrator(broker: str) -> Iterator[KafkaAdminClient]:
     """An administrative client. Raises BrokerUnavailable."""
     try:
-        admin = KafkaAdminClient(bootstrap_servers=broker)
+        admin = KafkaAdminClient(
+            bootstrap_servers=broker, bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS
+        )
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(
             f"Kafka at {broker} does not answer ({error}); start it or set STREAMER_BROKER"

@@ -44,9 +44,14 @@ class Outputs:
         await self._send(ITEM_SCORES, [(item_id.encode(), None) for item_id in item_ids])
 
     async def texts(self, texts: Sequence[Text]) -> None:
-        await self._send(TEXTS, [(_key(text), pack(text)) for text in texts])
-        for text in texts:
-            metrics.TEXTS.labels(text.kind).inc()
+        """Descriptions and reviews go to partitions of their own, so that a new item never waits
+        behind a backlog of reviews."""
+        topic = self._settings.topic(TEXTS.name)
+        for kind, within in (("description", _first_quarter), ("review", _the_rest)):
+            records = [(_key(text), pack(text)) for text in texts if text.kind == kind]
+            if records:
+                await self._publisher.publish(topic, records, within=within)
+                metrics.TEXTS.labels(kind).inc(len(records))
 
     async def dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         records = [(f"{d.topic}/{d.partition}/{d.offset}".encode(), pack(d)) for d in letters]
@@ -88,6 +93,14 @@ class _Told(NamedTuple):
 
 
 _NEVER = _Told(-1.0, -1.0, -np.inf)
+
+
+def _first_quarter(partitions: int) -> range:
+    return range(-(-partitions // 4))
+
+
+def _the_rest(partitions: int) -> range:
+    return range(-(-partitions // 4), partitions) if partitions > 1 else range(1)
 
 
 def _key(message: Struct) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -16,6 +16,13 @@ from streamer.state.remembered import Remembered
 
 Record = tuple[bytes, bytes | None]
 """Key and value; a value of None is a tombstone."""
+
+Within = Callable[[int], range]
+
+
+def everywhere(partitions: int) -> range:
+    """All partitions of a topic."""
+    return range(partitions)
 
 
 class Publisher:
@@ -29,24 +36,27 @@ class Publisher:
         self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._hash: Remembered[bytes, int] = Remembered(_positive_murmur2, size=200_000)
 
-    async def publish(self, topic: str, records: Iterable[Record]) -> None:
+    async def publish(
+        self, topic: str, records: Iterable[Record], *, within: Within = everywhere
+    ) -> None:
         """Returns once every record is acknowledged by all in-sync replicas.
 
-        Raises BrokerUnavailable.
+        ``within`` names the partitions, of so many, over which these records are spread. Raises
+        BrokerUnavailable.
         """
         client: AIOKafkaProducer = self._producer.client
         try:
-            count = len(await client.partitions_for(topic))
+            places = within(len(await client.partitions_for(topic)))
             async with self._order[topic]:
-                acknowledged = await self._enqueue(client, topic, self._spread(records, count))
+                acknowledged = await self._enqueue(client, topic, self._spread(records, places))
             await asyncio.gather(*acknowledged)
         except KafkaError as error:
             raise BrokerUnavailable(f"could not write to {topic}: {error!r}") from error
 
-    def _spread(self, records: Iterable[Record], count: int) -> dict[int, list[Record]]:
+    def _spread(self, records: Iterable[Record], places: range) -> dict[int, list[Record]]:
         by_partition: defaultdict[int, list[Record]] = defaultdict(list)
         for record in records:
-            by_partition[self._hash[record[0]] % count].append(record)
+            by_partition[places[self._hash[record[0]] % len(places)]].append(record)
         return by_partition
 
     async def _enqueue(

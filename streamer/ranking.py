@@ -76,7 +76,7 @@ class Ranker:
     async def _candidates(self, board: str) -> list[Candidate]:
         limit = int(self._size * SPARE_CANDIDATES)
         found = await patiently(lambda: self._worker.boards.candidates(board, limit))
-        judged = await self._worker.refresh([item_id for item_id, _ in found])
+        judged = await self._worker.assess.refresh([item_id for item_id, _ in found])
         listed, strays = _sift(board, judged, self._worker.settings.launch_window_days)
         if strays:
             await patiently(lambda: self._worker.boards.file({board: strays}))
@@ -93,7 +93,7 @@ class Ranker:
             return None
         sequence = before.sequence + 1 if before else 1
         whole = sequence % self._worker.settings.snapshot_every_changes == 1
-        now = self._worker.clock.now()
+        now = self._worker.assess.clock.now()
         message = LaunchRank(
             board=board,
             sequence=sequence,

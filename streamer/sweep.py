@@ -7,74 +7,98 @@ whose last second was lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from streamer import metrics
-from streamer.judge import Judged
+from streamer.assess import Assessor
+from streamer.filing import Filer
+from streamer.outputs import Outputs
 from streamer.patience import patiently
+from streamer.settings import Settings
+from streamer.state.boards import Boards
 from streamer.state.features import launch_times
-from streamer.state.layout import ITEM
-from streamer.worker import DAY_SECONDS, Worker
+from streamer.state.layout import DAY, ITEM
 
 BATCH_ITEMS = 200
 """Items read, scored and filed at once."""
+IDLE_SECONDS = 5.0
+"""Between looks whether a worker without a shard to sweep has got one."""
 _LAST_TIME = ITEM.index["last_time"]
 
 
 class Sweep:
-    """Walks the shards that are this worker's to sweep; ``owned`` says which those are."""
+    """Goes through items shard by shard."""
 
-    def __init__(self, worker: Worker, owned: Callable[[], Iterable[int]]) -> None:
-        self._worker = worker
-        self._owned = owned
+    def __init__(
+        self, assess: Assessor, outputs: Outputs, filer: Filer, boards: Boards, settings: Settings
+    ) -> None:
+        self._assess = assess
+        self._outputs = outputs
+        self._filer = filer
+        self._boards = boards
+        self._settings = settings
 
-    async def run(self) -> None:
-        """Sweeps at an even pace, for ever."""
-        interval = self._worker.settings.sweep_interval_seconds
+    async def run(self, owned: Callable[[], Sequence[int]]) -> None:
+        """Sweeps the shards that ``owned`` names at an even pace, for ever."""
+        interval = self._settings.sweep_interval_seconds
         while True:
-            shards = sorted(self._owned())
+            shards = owned()
             for shard in shards:
                 await self._pace(shard, interval / len(shards))
             if not shards:
-                await asyncio.sleep(interval)
+                await asyncio.sleep(min(interval, IDLE_SECONDS))
 
     async def _pace(self, shard: int, seconds: float) -> None:
         """One shard in the time that is due to it."""
         loop = asyncio.get_running_loop()
-        size = await patiently(lambda: self._worker.store.known_count(shard))
+        size = await patiently(lambda: self._assess.store.known_count(shard))
         pause = seconds / (size // BATCH_ITEMS + 1)
         after = ""
         while True:
             started = loop.time()
-            after = await self.step(shard, after)
+            after, _ = await self._step(shard, after)
             await asyncio.sleep(max(0.0, pause - (loop.time() - started)))
             if not after:
                 return
 
-    async def step(self, shard: int, after: str) -> str:
-        """One batch of a shard from the item after ``after``. Returns the last item, '' at the end."""
-        ids = await patiently(lambda: self._worker.store.known_ids(shard, after, BATCH_ITEMS))
-        if ids:
-            await self._again(shard, await self._worker.refresh(ids))
-            metrics.SWEPT_ITEMS.inc(len(ids))
-        return ids[-1] if len(ids) == BATCH_ITEMS else ""
+    async def once(self, shards: Iterable[int], progress: Callable[[int], None]) -> None:
+        """Sweeps the shards at once, to the end; ``progress`` is told how many items are done."""
+        done = 0
+        for shard in shards:
+            after = ""
+            while True:
+                after, count = await self._step(shard, after)
+                done += count
+                progress(done)
+                if not after:
+                    break
+        await self._filer.flush()
 
-    async def _again(self, shard: int, judged: Judged) -> None:
-        await self._worker.outputs.scores(judged)
-        self._worker.filer.add(judged)
-        before = judged.time - self._worker.settings.item_retention_days * DAY_SECONDS
+    async def _step(self, shard: int, after: str) -> tuple[str, int]:
+        """One batch of a shard from the item after ``after``. Returns the last item, '' at the end
+        of the shard, and how many there were."""
+        ids = await patiently(lambda: self._assess.store.known_ids(shard, after, BATCH_ITEMS))
+        if ids:
+            await self._again(shard, ids)
+        return ids[-1] if len(ids) == BATCH_ITEMS else "", len(ids)
+
+    async def _again(self, shard: int, ids: list[str]) -> None:
+        judged = await self._assess.refresh(ids)
+        await self._outputs.scores(judged)
+        self._filer.add(judged)
+        metrics.SWEPT_ITEMS.inc(len(ids))
+        before = judged.time - self._settings.item_retention_days * DAY
         last = np.fmax(launch_times(judged.items), judged.items.x[:, _LAST_TIME])
         old = [item_id for item_id, at in zip(judged.items.ids, last, strict=True) if at < before]
         if old:
             await self._forget(shard, old, before)
 
     async def _forget(self, shard: int, ids: list[str], before: float) -> None:
-        worker = self._worker
-        gone = await patiently(lambda: worker.store.forget(shard, ids, before))
-        boards = await patiently(worker.boards.names)
+        gone = await patiently(lambda: self._assess.store.forget(shard, ids, before))
+        boards = await patiently(self._boards.names)
         if gone:
-            await patiently(lambda: worker.boards.forget(boards, gone))
-            await worker.outputs.forgotten(gone)
+            await patiently(lambda: self._boards.forget(boards, gone))
+            await self._outputs.forgotten(gone)
             metrics.FORGOTTEN_ITEMS.inc(len(gone))

@@ -52,12 +52,16 @@ async def go(worker: Worker, chunk: Chunk, kind: Counted[Any]) -> None:
             batch, texts, dead_letters = kind.read(worker.intake, chunk)
         async with places.turn("items"):
             with metrics.PHASE_SECONDS.labels("items").time():
-                items = await patiently(lambda: kind.apply_items(worker.store, batch, worker.known))
+                items = await patiently(
+                    lambda: kind.apply_items(worker.store, batch, worker.assess.known)
+                )
         async with places.turn("kin"):
             with metrics.PHASE_SECONDS.labels("kin").time():
-                await patiently(lambda: kind.apply_kin(worker.store, batch, items, worker.kin))
+                await patiently(
+                    lambda: kind.apply_kin(worker.store, batch, items, worker.assess.kin)
+                )
     chunk.processed()
-    worker.clock.advance(batch.clock)
+    worker.assess.clock.advance(batch.clock)
     await worker.outputs.dead_letters(dead_letters)
     await worker.outputs.texts(texts)
-    await worker.tell(await worker.score(items), chunk)
+    await worker.tell(items, chunk)

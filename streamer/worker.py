@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import structlog
 
 from streamer import metrics
+from streamer.assess import Assessor
 from streamer.chunk import Chunk
 from streamer.clock import StreamClock
 from streamer.faust_app import StreamerApp
 from streamer.filing import Filer
 from streamer.intake import Intake
-from streamer.judge import Judge, Judged
+from streamer.judge import Judge
 from streamer.outputs import Outputs, observe_latency
 from streamer.patience import patiently
 from streamer.publish import Publisher
@@ -23,12 +24,8 @@ from streamer.settings import Settings
 from streamer.state.birth import Extent, IfEmpty, open_logs
 from streamer.state.boards import Boards
 from streamer.state.connection import connect
-from streamer.state.features import needed_kin
 from streamer.state.keys import Keys
-from streamer.state.kin import KinTable
-from streamer.state.known import KnownItems
 from streamer.state.phases import LostWrites
-from streamer.state.reading import read_items
 from streamer.state.store import Store
 from streamer.state.touched import Touched
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
@@ -51,10 +48,8 @@ class Worker:
         keys = Keys(settings.group, settings.shards)
         self.store = Store(self.client, keys, settings.user_retention_days * DAY_SECONDS)
         self.boards = Boards(self.client, keys)
-        self.known = KnownItems(settings.item_cache_size)
-        self.kin = KinTable()
-        self.judge = Judge(active(settings.model_store))
-        self.clock = StreamClock()
+        judge = Judge(active(settings.model_store))
+        self.assess = Assessor(self.store, judge, StreamClock(), settings.item_cache_size)
         self.intake = Intake(settings)
         self.turns = Turns()
         self.publisher = Publisher(app.producer)
@@ -93,25 +88,14 @@ class Worker:
             await way
         except LostWrites as lost:
             metrics.REWINDS.inc()
-            self.known.clear()
-            self.kin.clear()
+            self.assess.forget_everything()
             chunk.rewind(lost.watermark)
         except Exception as error:
             self.app.fail(error)
 
-    async def score(self, items: Touched) -> Judged:
-        """The items' scores as of now."""
-        with metrics.PHASE_SECONDS.labels("score").time():
-            await patiently(lambda: self.kin.ensure(self.store, needed_kin(items)))
-            return self.judge.judge(items, self.kin, self.clock.now())
-
-    async def refresh(self, item_ids: Sequence[str]) -> Judged:
-        """Items as they are now, scored as of now."""
-        items = await patiently(lambda: read_items(self.store, item_ids, self.known))
-        return await self.score(items)
-
-    async def tell(self, judged: Judged, chunk: Chunk) -> None:
-        """Publishes the scores that a chunk changed, and hands its items to be filed."""
+    async def tell(self, items: Touched, chunk: Chunk) -> None:
+        """Scores what a chunk touched, publishes the scores and hands the items to be filed."""
+        judged = await self.assess.score(items)
         with metrics.PHASE_SECONDS.labels("publish").time():
             await self.outputs.scores(judged)
         observe_latency(chunk)

@@ -23,9 +23,9 @@ def register(app: StreamerApp, worker: Worker) -> None:
 
 async def _way(worker: Worker, chunk: Chunk) -> None:
     events, dead_letters = worker.intake.encodings(chunk)
-    items = await patiently(lambda: apply_encodings(worker.store, events, worker.known))
+    items = await patiently(lambda: apply_encodings(worker.store, events, worker.assess.known))
     chunk.processed()
     for kind, count in Counter(event.kind for event in events).items():
         metrics.ENCODINGS.labels(kind).inc(count)
     await worker.outputs.dead_letters(dead_letters)
-    await worker.tell(await worker.score(items), chunk)
+    await worker.tell(items, chunk)

@@ -1,0 +1,52 @@
+"""The command line. Commands parse, call and print; what they do is elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+from click.exceptions import Abort, ClickException
+from click.exceptions import Exit as ClickExit
+
+from streamer.cli import demo, inspect, learn, operate, run
+from streamer.errors import StreamerError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="streamer",
+    help="Decides, live, which new items a shop should launch, show and push.",
+    epilog="Try it: streamer demo. Exit codes: docs/operations.md. --debug shows traces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for room in (demo, run, inspect, learn, operate):
+    room.register(app)
+
+
+def main() -> None:
+    """Runs the command line; an error of ours is one line on stderr and its exit code."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    sys.exit(_run(debug))
+
+
+def _run(debug: bool) -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except StreamerError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except ClickExit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, Abort):
+        return INTERRUPTED

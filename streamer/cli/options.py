@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Broker = Annotated[
+    str | None,
+    typer.Option(help="Kafka bootstrap servers, HOST:PORT,…", show_default="STREAMER_BROKER"),
+]
+Redis = Annotated[
+    str | None, typer.Option(help="Redis or Valkey URL.", show_default="STREAMER_REDIS")
+]
+Group = Annotated[
+    str | None, typer.Option(help="Consumer group and state prefix.", show_default="STREAMER_GROUP")
+]
+Report = Annotated[
+    Path | None, typer.Option(help="Write the results to this JSON file.", dir_okay=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]

@@ -1,0 +1,148 @@
+"""The merchandiser's pages and the read API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+from redis.exceptions import RedisError
+
+from streamer.errors import ConfigurationError, RedisUnavailable
+from streamer.settings import Settings
+from streamer.state.boards import Decision
+from streamer.status import add_status_routes
+from streamer.window import Window, open_window
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.5
+"""How often a page that is being watched is compared with the board."""
+_WINDOW = web.AppKey("window", Window)
+_STATIC = files("streamer.web") / "static"
+_PAGES = {"/": "board.html", "/item/{item_id}": "item.html"}
+
+
+async def run_web(settings: Settings) -> None:
+    """Serves until SIGINT or SIGTERM. Raises RedisUnavailable, BundleError, ConfigurationError."""
+    ending = asyncio.Event()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(which, ending.set)
+    async with open_window(settings) as window:
+        runner = web.AppRunner(application(window), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.web_host, settings.web_port).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {settings.web_port} can't be used ({error.strerror}); set STREAMER_WEB_PORT"
+            ) from None
+        log.info("page", address=f"http://{settings.web_host}:{settings.web_port}/")
+        await ending.wait()
+        await runner.cleanup()
+
+
+def application(window: Window) -> web.Application:
+    """The pages and the API over a window."""
+    app = web.Application(middlewares=[_errors])
+    app[_WINDOW] = window
+    for path, name in _PAGES.items():
+        app.router.add_get(path, _page(name))
+    app.router.add_get("/static/{name}", _static)
+    app.router.add_get("/api/boards", _boards)
+    app.router.add_get("/api/board", _board)
+    app.router.add_get("/api/board/events", _board_events)
+    app.router.add_get("/api/item", _item)
+    add_status_routes(app, lambda: True)
+    return app
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
+    try:
+        answer: web.StreamResponse = await handler(request)
+        return answer
+    except (RedisError, RedisUnavailable, OSError) as error:
+        log.warning("Redis does not answer", error=str(error))
+        return web.json_response({"error": "the state store does not answer"}, status=503)
+
+
+def _page(name: str) -> Any:
+    body = (_STATIC / name).read_text()
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=body, content_type="text/html")
+
+    return page
+
+
+async def _static(request: web.Request) -> web.Response:
+    found = {entry.name: entry for entry in _STATIC.iterdir()}.get(request.match_info["name"])
+    if found is None:
+        raise web.HTTPNotFound
+    kinds = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    kind = kinds.get(found.name.rsplit(".", 1)[-1], "application/octet-stream")
+    return web.Response(body=found.read_bytes(), content_type=kind)
+
+
+async def _boards(request: web.Request) -> web.Response:
+    boards = request.app[_WINDOW].boards
+    names = await boards.names()
+    sizes = await asyncio.gather(*(boards.size(name) for name in names))
+    found = sorted(zip(sizes, names, strict=True), key=lambda pair: (-pair[0], pair[1]))
+    return web.json_response([{"board": name, "items": size} for size, name in found])
+
+
+async def _board(request: web.Request) -> web.Response:
+    decision = await request.app[_WINDOW].board(_wanted(request, "name"))
+    return web.json_response(_told(decision))
+
+
+async def _board_events(request: web.Request) -> web.StreamResponse:
+    """Server-sent events: the whole board whenever it was decided anew."""
+    board, window = _wanted(request, "name"), request.app[_WINDOW]
+    stream = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    )
+    await stream.prepare(request)
+    seen = -1
+    while True:
+        decision = await window.board(board)
+        sequence = decision.sequence if decision else 0
+        if sequence != seen:
+            seen = sequence
+            await stream.write(f"data: {json.dumps(_told(decision))}\n\n".encode())
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _item(request: web.Request) -> web.Response:
+    item_id, window = _wanted(request, "id"), request.app[_WINDOW]
+    item = await window.item(item_id)
+    if item is None:
+        return web.json_response({"error": f"nothing is known of item {item_id}"}, status=404)
+    return web.json_response({**item, "explanation": await window.explain(item_id)})
+
+
+def _wanted(request: web.Request, name: str) -> str:
+    try:
+        return request.query[name]
+    except KeyError:
+        raise web.HTTPBadRequest(text=f"missing query parameter: {name}") from None
+
+
+def _told(decision: Decision | None) -> dict[str, Any]:
+    if decision is None:
+        return {"sequence": 0, "time": None, "lines": []}
+    lines = [
+        {name: getattr(line, name) for name in line.__struct_fields__} for line in decision.lines
+    ]
+    return {
+        "sequence": decision.sequence,
+        "time": decision.time,
+        "lines": msgspec.to_builtins(lines),
+    }

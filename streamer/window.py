@@ -1,0 +1,182 @@
+"""The window through which anyone can check the state: items, boards and reasons, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+
+from streamer.assess import Assessor
+from streamer.clock import StreamClock
+from streamer.events import BEHAVIOUR_TYPES
+from streamer.judge import Judge, Judged
+from streamer.launch.boards import boards_of
+from streamer.registry import active
+from streamer.scoring.explain import Explainer
+from streamer.scoring.predictor import STAGES
+from streamer.settings import Settings
+from streamer.state.boards import Boards, Decision
+from streamer.state.connection import connected
+from streamer.state.features import FEATURES, features, launch_times
+from streamer.state.keys import Keys
+from streamer.state.known import Known
+from streamer.state.layout import AMOUNT_UNIT, ITEM, REVIEWS
+from streamer.state.merge import at_time
+from streamer.state.store import Store
+
+_AMOUNTS = ("quantity", "value", "returned_value", "exposure", "sent", "rating_sum")
+
+
+class Window:
+    """Reads items and boards of one group."""
+
+    def __init__(self, assess: Assessor, boards: Boards) -> None:
+        self._assess = assess
+        self.boards = boards
+        self._explain = Explainer(assess.judge.bundle.predictor)
+
+    async def item(self, item_id: str) -> dict[str, Any] | None:
+        """Everything that is kept and said of an item, or None if nothing is known of it.
+
+        Totals are exact; amounts are in units (pieces, money), decayed rates as of now.
+        """
+        judged = await self._judged(item_id)
+        if not len(judged):
+            return None
+        known = judged.items.known[0]
+        return {
+            "item_id": item_id,
+            **_facts(known),
+            "launch_time": _number(launch_times(judged.items)[0]),
+            "stream_time": judged.time,
+            **_state(judged),
+            "reviews": _reviews(known, judged.time),
+            "encoders": sorted(known.content.vectors) if known.content else [],
+            "score": _score(judged),
+            "boards": await self._places(item_id, known),
+        }
+
+    async def explain(self, item_id: str) -> list[dict[str, Any]] | None:
+        """Every reason with what it adds to the logit and the feature behind it, the weightiest
+        first; None if nothing is known of the item. With the base they sum to the logit."""
+        judged = await self._judged(item_id)
+        if not len(judged):
+            return None
+        bundle = self._assess.judge.bundle
+        seen = features(
+            judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
+        )
+        weights = self._explain.weights(
+            seen.x, judged.scores.contributions[:, 1], judged.scores.stage
+        )
+        words = self._explain.top(seen.x, weights, len(self._explain.reasons))[0]
+        order = np.argsort(-np.abs(weights[0]))
+        values = dict(zip(FEATURES, seen.x[0].tolist(), strict=True))
+        told = [
+            {
+                "reason": self._explain.reasons[place],
+                "contribution": float(weights[0, place]),
+                "value": _number(values.get(self._explain.reasons[place], np.nan)),
+            }
+            for place in order.tolist()
+            if weights[0, place]
+        ]
+        for reason, phrase in zip(told, words, strict=True):
+            reason["words"] = phrase
+        base = {"reason": "base", "contribution": float(judged.scores.contributions[0, 0])}
+        return [*told, {**base, "value": None, "words": "an average item at this stage"}]
+
+    async def board(self, board: str) -> Decision | None:
+        """The board as it was last decided."""
+        decision, _ = await self.boards.decision(board)
+        return decision
+
+    async def _judged(self, item_id: str) -> Judged:
+        await self._assess.learn_time()
+        return await self._assess.refresh([item_id])
+
+    async def _places(self, item_id: str, known: Known) -> dict[str, int | None]:
+        boards = boards_of(known.facts) if known.facts else ()
+        return {board: await self.boards.rank(board, item_id) for board in boards}
+
+
+@asynccontextmanager
+async def open_window(settings: Settings) -> AsyncIterator[Window]:
+    """A window on the settings' group. Raises RedisUnavailable, BundleError."""
+    judge = Judge(active(settings.model_store))
+    keys = Keys(settings.group, settings.shards)
+    async with connected(settings) as client:
+        store = Store(client, keys, settings.user_retention_days)
+        assess = Assessor(store, judge, StreamClock(), settings.item_cache_size)
+        yield Window(assess, Boards(client, keys))
+
+
+def _facts(known: Known) -> dict[str, Any]:
+    if known.facts is None:
+        return {"title": None, "category": [], "brand": None, "price": None, "withdrawn": False}
+    item = known.facts.item
+    return {
+        "title": item.title,
+        "description": item.description,
+        "category": item.category,
+        "brand": item.brand,
+        "seller": item.seller,
+        "price": item.price,
+        "currency": item.currency,
+        "stock": item.stock,
+        "attributes": item.attributes,
+        "withdrawn": known.facts.withdrawn,
+    }
+
+
+def _state(judged: Judged) -> dict[str, Any]:
+    row = dict(zip(ITEM.fields, judged.items.x[0].tolist(), strict=True))
+    now = at_time(ITEM, judged.items.x, judged.time)[0].tolist()
+    rates = dict(zip(ITEM.fields, now, strict=True))
+    decayed = ITEM.fields[ITEM.decayed_slice]
+    head = judged.items.heads[0]
+    return {
+        "version": int(row["version"]),
+        "totals": {name: int(row[name]) for name in BEHAVIOUR_TYPES},
+        "amounts": {name: round(row[name]) * AMOUNT_UNIT for name in _AMOUNTS},
+        "first_event_time": _number(row["first_time"]),
+        "last_event_time": _number(row["last_time"]),
+        "distinct": {name: int(head[name]) for name, _ in ITEM.lists},
+        "decayed": {
+            name: rates[name] * (AMOUNT_UNIT if name.split("_")[0] in _AMOUNTS else 1.0)
+            for name in decayed
+        },
+    }
+
+
+def _reviews(known: Known, now: float) -> dict[str, Any]:
+    if known.reviews is None:
+        return {"encoded": 0, "sentiment": None, "sentiment_last_week": None}
+    row = dict(zip(REVIEWS.fields, at_time(REVIEWS, known.reviews[None], now)[0], strict=True))
+    judged, lately = row["sentiment_count"], row["reviews_168h"]
+    return {
+        "encoded": int(row["reviews"]),
+        "sentiment": float(row["sentiment_sum"] * AMOUNT_UNIT / judged) if judged else None,
+        "sentiment_last_week": (
+            float(row["sentiment_168h"] * AMOUNT_UNIT / lately) if lately > 1e-3 else None
+        ),
+    }
+
+
+def _score(judged: Judged) -> dict[str, Any]:
+    scores = judged.scores
+    return {
+        "probability": float(scores.probability[0]),
+        "uncertainty": float(scores.uncertainty[0]),
+        "stage": STAGES[scores.stage[0]],
+        "logit": float(scores.logit[0]),
+        "contributions": dict(zip(judged.names, scores.contributions[0].tolist(), strict=True)),
+        "reasons": judged.reasons[0],
+        "model": judged.model,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
