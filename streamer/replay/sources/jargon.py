@@ -8,14 +8,18 @@ from __future__ import annotations
 
 
 def _table(text: str) -> dict[str, str]:
-    pairs = (pair.split("=") for line in text.splitlines() for pair in line.split(";"))
+    pairs = (pair.rsplit("=", 1) for line in text.splitlines() for pair in line.split(";"))
     return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 DEPARTMENTS = _table("""
 DRUG GM=drugstore and household; MEAT-PCKGD=packaged meat; SEAFOOD-PCKGD=packaged seafood
 CHEF SHOPPE=chef shop; CNTRL/STORE SUP=store supplies; ELECT &PLUMBING=electrical and plumbing
-PROD-WHS SALES=produce warehouse; GM MERCH EXP=general merchandise; DELI=delicatessen
+PROD-WHS SALES=produce warehouse; PRODUCE=fruit and vegetables; GM MERCH EXP=general merchandise; DELI=delicatessen
 FROZEN GROCERY=frozen grocery; PHOTO & VIDEO=photo and video; COUPON=coupons
 """)
 
@@ -27,8 +31,8 @@ RTS SOUP: CHUNKY/HOMESTYLE ET=ready-to-serve soup, chunky, homestyle; PEG TOYS=p
 VAC PAC NUTS(CANS)=vacuum-packed nuts in cans; N/A DEOD SPRAY/GEL DEOD=non-aerosol deodorant spray, gel
 SGL SV/VEND MACH SNACKS CHIP/P=single-serve and vending snacks, chips, pretzels
 PLSTC CTLRYTBLCLTHSTTHPKSST=plastic cutlery, tablecloths, toothpicks, straws
-CANNING JARSLIDSUTENSILSMIS=canning jars, lids, utensils; PRODUCE=fruit and vegetables
-CANNING SPICESSALSAPICKLING=canning spices, salsa, pickling; SPHE 9.99=DVDs at 9.99
+CANNING JARSLIDSUTENSILSMIS=canning jars, lids, utensils
+CANNING SPICESSALSAPICKLING=canning spices, salsa, pickling; SPHE 9.99=DVDs at 9.99; CAN OPENERS=can openers
 AGE RESTRICTED SPHE $9.99=age-restricted DVDs at 9.99; SPHE DVDS=DVDs; DVD S=DVDs
 AGE RESTRICTED SPHE DVDS=age-restricted DVDs; AGE RESTRICTED DVD S=age-restricted DVDs
 PLASTIC WRAP (SARANETC.)=plastic wrap; MISC.CND SEAFOODS (CRABETC)=miscellaneous canned seafood, crab
@@ -43,7 +47,7 @@ PERSNL APPL: FT BTH/MASSGRS=personal appliances, foot baths, massagers; BUTTS=po
 RBR SYRNGS HOT WTR BTLS=rubber syringes, hot water bottles; P S ITEMS (NON ROSE)=cut flowers, not roses
 RX OTC BEAUTYASSESSPILL BX/H=pharmacy beauty accessories and pill boxes; DRUMS=poultry drumsticks
 ONIONS WHITE (BULK&BAG)=white onions, loose and bagged; MMK DOWNLOAD=download cards
-SV BEV: N/CARB FLV FRK/MINWTR=served beverages, flavored still water; GRGR=general
+SV BEV: N/CARB FLV FRK/MINWTR=served beverages, flavored still water
 CB (NON ROSE)LILY=consumer bunch, lilies; SNSL/PROMO=seasonal promotion; APS=picture systems film
 HH GAMES=hand-held games; YNG MEN SCREEN PRINT T-SHIRTS=young men's screen print T-shirts
 N-PRESC HEARING AID BATTERIES=hearing aid batteries; JEWELRY/COSTUME FAF=costume jewelry
@@ -53,7 +57,14 @@ BOURBON/TN WHISKEY=bourbon, Tennessee whiskey; INFANTS DRESSES RTW=infants' dres
 BOURBONWHISKEYSOUR MASHES(OV=bourbon, whiskey, sour mash; MEAT-MISC-MISC=miscellaneous meat
 SEAFOOD-MISC-MISC=miscellaneous seafood; COTTON COTTON SWABS=cotton, cotton swabs
 CLOSET ORGNZRS: HNGRS/STORER=closet organizers, hangers, storers; EGG NOG/BOILED CUSTARD=eggnog, custard
-PREPAID WIRELESS&ACCESSORIES=prepaid wireless and accessories; R/C VEHICLES=remote control vehicles
+SOLID/STK DEODORANTS=solid and stick deodorants; DAIRY CASE JUICE DRNK UNDER 10=dairy case juice drinks
+SOFT DRINKS 12/18&15PK CAN CAR=soft drinks, 12, 15 and 18 pack cans, carbonated; PROD SUPPLIES=produce supplies
+MISCELLANEOUS H & B AIDS=miscellaneous health and beauty aids; DRY BEANS/PEAS/BARLEY: BAG & B=dry beans, peas, barley
+TABLE SALT POPCORN SALTICE C=table salt, popcorn salt, ice cream salt; BATH TOWELS WASH CLOTHS HT=bath towels, wash cloths, hand towels
+REFRIGERATED COOKIES-BREAK N B=refrigerated cookies, break and bake; WET N WILD=Wet n Wild cosmetics
+RTD COCKTAILS 750ML PLUS <=42P=ready-to-drink cocktails 750 ml; MENS SS SPT SHIRT=men's short-sleeve sport shirt
+REFRIG PIZZA&INGRED  N/MEAT DE=refrigerated pizza and ingredients; GRND/PATTY - BEEF(EW)=ground beef, patties
+R/C VEHICLES=remote control vehicles
 """)
 
 WORDS = _table("""
@@ -61,13 +72,13 @@ FRZN=frozen; FRZ=frozen; FRE=fresh; FRSH=fresh; REFRIG=refrigerated; REFRGRATD=r
 RW=random weight; SS=single-serve; SNGL=single; SGL=single; SRV=serve; SV=served; MULT=multi; MLT=multi; MULTI=multi
 PK=pack; PKG=packaged; PKGD=packaged; PCKGD=packaged; PPK=prepacked; PRPCK=prepacked; PRSLC=presliced; PRESLC=presliced
 PRESLCD=presliced; PREPACK=prepacked; PREPORTND=preportioned; PKLD=pickled; PICKLD=pickled; PICKLS=pickles
-BTL=bottle; BTLS=bottles; BG=bags; BX=boxes; CND=canned; CAN=canned; PC=piece; WT=weight; LTR=lighter; LT=liter; SM=small
+BTL=bottle; BTLS=bottles; BG=bags; BX=boxes; CND=canned; PC=piece; WT=weight; LTR=lighter; LT=liter; SM=small
 SFT=soft; DRNK=drinks; DRNKS=drinks; DRNKNG=drinking; DRNKING=drinking; CARB=carbonated; CRBNTD=carbonated
 FLVRD=flavored; FLVR=flavored; FLAV=flavored; FLV=flavored; MNRL=mineral; MNERAL=mineral; MNR=mineral; WTR=water
 WAT=water; WATE=water; JCE=juice; JUIC=juice; JU=juice; JUI=juice; CONC=concentrate; PNCH=punch; OJ=orange juice
 SUBS=substitutes; UNSWE=unsweetened; SWEE=sweetener; SWE=sweetener; SWEETEN=sweetener; SUG=sugar; GNGR=ginger
 GNG=ginger; BEV=beverages; BEVERAG=beverages; CKTLS=cocktails; RTD=ready-to-drink; LIQ=liquid; LIQS=liquids
-PWDR=powder; PWDRS=powders; CRYSTL=crystal; MX=mix; MXS=mixes; MIXS=mixes; MLK=milk; BN=beans; VEG=vegetables
+PWDR=powder; PWDRS=powders; CRYSTL=crystal; MX=mix; MXS=mixes; MIXS=mixes; MLK=milk; BN=beans; VEG=vegetable
 DSH=dishes; DNR=dinner; DNRS=dinners; FD=food; FDS=food; BKD=baked; BRD=breaded; SNDWCH=sandwich; SANDWIC=sandwiches
 DRSNG=dressing; SALD=salad; SLD=salad; SAL=salads; SPRD=spreads; PNUT=peanut; PNT=peanut; BTR=butter; SNKS=snacks
 CKYS=cookies; CRKR=crackers; CRACKE=crackers; COOKI=cookies; CNDY=candy; CKE=cake; CHOC=chocolate; CHOCOL=chocolate
@@ -105,16 +116,35 @@ NZ=New Zealand; SEASO=seasonings; COST=cost; HB=half-boneless; PORT=portion; DIY
 MKT=market; NDAIRY=non-dairy; SOD=soda; COCO=cocoa; BABYFOOD=baby food; RESTRICTED=restricted; CANNDY=candy
 DRESSNG=dressing; RIC=rice; LNDRY=laundry; NAT=natural; DETE=detergent; ACTIVATI=activation; COMPACTOR=compactor
 MW=microwave; BACK=back; INCREDIENTS=ingredients; GRA=gravy; COL=color; FLD=filled; SWIN=swim
+NUTSUPP=nutritional supplements; FRENCH=French; ITALIAN=Italian; MEXICAN=Mexican; HISPANIC=Hispanic; AUSTRALIAN=Australian; CANADIAN=Canadian; GERMAN=German
+POLISH=polish; BRITISH=British; JAPANESE=Japanese; THAI=Thai; INDIAN=Indian; ASIAN=Asian; AMERICAN=American; ENGLISH=English
+CARIBBEAN=Caribbean; GREEK=Greek; CHRISTMAS=Christmas; EASTER=Easter; HALLOWEEN=Halloween; VALENTINE=Valentine; OTC=over-the-counter
+SWEETNERS=sweeteners; MFG=manufacturer; DPS=dips; BRANDYH=brandy; SUADE=suede; PRODU=products; MESSA=massage; RX=pharmacy
+ANK=anklet; REG=regular; LBS=lb; MEDITERRANEAN=Mediterranean; SPANISH=Spanish; KODAK=Kodak; ADIDAS=Adidas; HASBRO=Hasbro
 """)
 """Of one word; a word that is not here is only written in lower case."""
 
-KEPT = {"DVD": "DVD", "TV": "TV", "BBQ": "BBQ", "SPF": "SPF", "CD": "CD", "IQF": "IQF", "VHS": "VHS"}
+KEPT = {
+    "DVD": "DVD",
+    "TV": "TV",
+    "BBQ": "BBQ",
+    "SPF": "SPF",
+    "CD": "CD",
+    "IQF": "IQF",
+    "VHS": "VHS",
+}
 """Abbreviations that shoppers use themselves (IQF: individually quick frozen)."""
 
-DANGLING = frozenset(
+COMPOUNDS = _set(
+    "NON ANTI SEMI PRE SELF MULTI MULT MLT BI T X BY IN ROLL RIDE POST MAKE CD BONE READY TO OVER "
+    "GIFT BROCCO HALF DANDRUFF CHEEZ MULTIPURPOSE"
+)
+"""What is joined to the next word by its hyphen; other hyphens separate."""
+
+DANGLING = _set(
     "A ADULT ALL AND ANY AS BE C CR D DE E ECONOM EX EXC EXCE EXCEPT EXCP EXA ET ETC F FR FREE FRISK "
     "G GR H IN INCL INCLUDI INCLUDING K L LESS M N NO NOT O OF OR OV OVE OVER P PI PRO PROO Q R REFRI "
-    "S ST T TH THAN THE THN TO TRAI U UN UND UNDE UNDER V VAL W WITH X ZE".split()
+    "S ST T TH THAN THE THN TO TRAI U UN UND UNDE UNDER V VAL W WITH X ZE"
 )
 """What may be left at the end of a name that was cut at 30 characters."""
 

@@ -6,6 +6,7 @@ import re
 from functools import cache
 
 from streamer.replay.sources.jargon import (
+    COMPOUNDS,
     DANGLING,
     DEPARTMENTS,
     KEPT,
@@ -22,7 +23,9 @@ _OPEN_PARENTHESIS = re.compile(r"\([^)]*$")
 _WITHOUT, _WITH = re.compile(r"\bW/O\b"), re.compile(r"\bW/")
 _POSSESSIVE = re.compile(r"\b(CHILDREN|WOMEN|MEN|BOY|GIRL) S\b")
 _BREAKS = re.compile(r"\s*(?:/|:|\s-\s|\s-(?=\w)|(?<=\w)-\s)\s*")
-_DEPARTMENTS_OF_A_NAME = re.compile(r"^(SEAFOOD|MEAT|FLORAL|LUNCHMEAT|GIFT|BAGS|BOX|COOKIES)-(?=[A-Z])")
+_HYPHEN = re.compile(r"\b([A-Z]+)-(?=[A-Z])")
+_CASE_CODE = re.compile(r"^\d{5,}\s")
+_GRADE = re.compile(r"^[A-Z]{1,3}\s+(?=[\d.])")
 
 
 @cache
@@ -52,12 +55,17 @@ def department(name: str) -> str:
 
 @cache
 def size(text: str) -> str:
-    """A package size with its units in words.
+    """A package size with its units in words; empty where the catalogue has a case number there.
 
     >>> size("12  PK")
     '12 pack'
+    >>> size("971770  PK")
+    ''
     """
-    return " ".join(SIZES.get(part, part.lower()) for part in re.findall(r"[A-Z]+|[^A-Z\s]+", text))
+    if _CASE_CODE.match(text):
+        return ""
+    parts = re.findall(r"[A-Z]+|[^A-Z\s]+", _GRADE.sub("", text))
+    return " ".join(SIZES.get(part, part.lower()) for part in parts).replace(" /", "/")
 
 
 def sentence(text: str) -> str:
@@ -80,8 +88,13 @@ def _marked(name: str) -> str:
     name = _POSSESSIVE.sub(r"\1'S", name)
     name = _WITHOUT.sub("without ", name)
     name = _WITH.sub("with ", name)
-    name = _DEPARTMENTS_OF_A_NAME.sub(r"\1/", name)
+    name = name.replace("NUT SUPP", "NUTSUPP")
+    name = _HYPHEN.sub(_joint, name)
     return _BREAKS.sub(", ", name).replace("&", " and ").replace("<=", " up to ")
+
+
+def _joint(match: re.Match[str]) -> str:
+    return match[0] if match[1] in COMPOUNDS else f"{match[1]}/"
 
 
 def _word(token: str) -> str:
@@ -91,9 +104,9 @@ def _word(token: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    text = re.sub(r"(?<=\w)\(", " (", text.replace(".", ". ").replace(". ,", ","))
-    text = re.sub(r"(?<=\d)\. (?=\d)", ".", text)
+    text = re.sub(r"\.(?!\d)", ". ", text)
     text = re.sub(r"\.(?=[\s,]|$)", "", text)
+    text = re.sub(r"[\s,]*\(", " (", text)
     text = re.sub(r"\s+([,)])", r"\1", text)
-    text = re.sub(r"(?<=\d)(?=[a-z]{2})|(?<=[A-Za-z]{2})(?=\d)", " ", text)
+    text = re.sub(r"(?<=[\d%])(?=[a-z]{2})|(?<=[A-Za-z]{2})(?=\d)", " ", text)
     return " ".join(text.split()).strip(" ,-")

@@ -1,0 +1,48 @@
+"""A user's own files into the input topics, with a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from streamer.broker import create_topics
+from streamer.replay.player import Pace, Player
+from streamer.replay.progress import Progress, Sent
+from streamer.replay.sources.mapping_file import load_mapping
+from streamer.replay.sources.opening import FileFormat, open_files
+from streamer.settings import Settings
+
+
+async def replay_files(
+    files: Sequence[Path],
+    format: FileFormat,
+    mapping: Path | None,
+    speed: float | None,
+    settings: Settings,
+) -> Sent:
+    """Plays the files, in order of time, and says what was sent.
+
+    Raises ConfigurationError, BrokerUnavailable.
+    """
+    source = open_files(files, load_mapping(mapping) if mapping else None, format)
+    create_topics(settings)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(source.name, total=source.total, rate="")
+
+        def show(progress: Progress) -> None:
+            date = datetime.fromtimestamp(progress.time, UTC).strftime("%Y-%m-%d %H:%M")
+            rate = f"{progress.events_per_second:,.0f} events/s  {date}"
+            bar.update(task, completed=progress.sent, rate=rate)
+
+        return await Player(source, settings, Pace(speed), show).play()

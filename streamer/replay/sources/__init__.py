@@ -1,0 +1,1 @@
+"""Where timed records come from."""

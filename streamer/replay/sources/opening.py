@@ -1,0 +1,45 @@
+"""From the files that a user names to one source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from streamer.replay.record import Source
+from streamer.replay.sources.amazon import META_PREFIX, AmazonReviews
+from streamer.replay.sources.files import FileSource
+from streamer.replay.sources.mapping import FieldMapping
+from streamer.replay.sources.merge import merged
+from streamer.replay.sources.rows import format_of, read_rows
+
+FileFormat = Literal["auto", "jsonl", "csv", "parquet", "amazon-2023"]
+
+
+def open_files(
+    paths: Sequence[Path], mapping: FieldMapping | None = None, format: FileFormat = "auto"
+) -> Source:
+    """One source of all files, in time order.
+
+    ``auto`` goes by the files' names; without a mapping, JSON lines with a `parent_asin` are
+    taken for Amazon reviews. Raises ConfigurationError.
+    """
+    if format == "amazon-2023":
+        return AmazonReviews(paths)
+    if format == "auto" and mapping is None:
+        amazon = [path for path in paths if _is_amazon(path)]
+        others = [path for path in paths if path not in amazon]
+        sources: list[Source] = [AmazonReviews(amazon)] if amazon else []
+        return merged(sources + [FileSource(path, FieldMapping()) for path in others])
+    kind = None if format == "auto" else format
+    return merged([FileSource(path, mapping or FieldMapping(), kind) for path in paths])
+
+
+def _is_amazon(path: Path) -> bool:
+    if path.name.startswith(META_PREFIX):
+        return True
+    if format_of(path) != "jsonl":
+        return False
+    first = next(islice(read_rows(path, "jsonl"), 1), None)
+    return first is not None and "parent_asin" in (first.fields or {})

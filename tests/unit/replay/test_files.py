@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from streamer.chunk import Chunk
+from streamer.errors import ConfigurationError
+from streamer.events import Behaviour
+from streamer.replay.record import UNREADABLE, Source, TimedRecord
+from streamer.replay.sources.files import FileSource
+from streamer.replay.sources.mapping import FieldMapping
+from streamer.replay.sources.moments import TimeRule
+from streamer.replay.sources.opening import open_files
+from streamer.wire import Limits, behaviours
+
+ROWS = [
+    {"sku": "a", "who": "ann", "kind": "view", "at": 1_700_000_000_000, "spent": None},
+    {"sku": "b", "who": "bob", "kind": "purchase", "at": 1_700_000_060_500, "spent": 12.5},
+    {"sku": "a", "who": "ann", "kind": "purchase", "at": 1_700_000_120_000, "spent": 3},
+]
+MAPPING = FieldMapping(
+    fields={"item_id": "sku", "user_id": "who", "type": "kind", "time": "at", "value": "spent"},
+    time=TimeRule("ms"),
+)
+EVENTS = [
+    Behaviour(
+        item_id=str(row["sku"]),
+        user_id=str(row["who"]),
+        type=row["kind"],  # type: ignore[arg-type]
+        time=int(str(row["at"])) / 1000,
+        value=row["spent"],  # type: ignore[arg-type]
+    )
+    for row in ROWS
+]
+
+
+def write_jsonl(path: Path) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+def write_gzipped(path: Path) -> Path:
+    path = path.with_suffix(".jsonl.gz")
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
+    return path
+
+
+def write_csv(path: Path) -> Path:
+    path = path.with_suffix(".csv")
+    pd.DataFrame(ROWS).to_csv(path, index=False)
+    return path
+
+
+def write_semicolons(path: Path) -> Path:
+    path = path.with_suffix(".csv")
+    pd.DataFrame(ROWS).to_csv(path, index=False, sep=";", encoding="utf-8-sig")
+    return path
+
+
+def write_parquet(path: Path) -> Path:
+    path = path.with_suffix(".parquet")
+    times = pd.to_datetime([row["at"] for row in ROWS], unit="ms")
+    pd.DataFrame(ROWS).assign(at=times).to_parquet(path)
+    return path
+
+
+def refusals(records: list[TimedRecord]) -> list[tuple[str, str]]:
+    """What a worker says to the records that it can't use: code and reason."""
+    chunk = Chunk(
+        topic="user-behaviour",
+        partition=0,
+        log="log",
+        start=0,
+        end=len(records),
+        offsets=np.arange(len(records)),
+        timestamps_ms=np.zeros(len(records), np.int64),
+        keys=[record.key for record in records],
+        values=[record.encoded() for record in records],
+    )
+    read = behaviours.read(chunk, Limits(2e9, 100_000, 1000))
+    assert len(read.events) + len(read.dead_letters) == len(records)
+    return [(letter.code, letter.reason) for letter in read.dead_letters]
+
+
+@pytest.mark.parametrize(
+    "write", [write_jsonl, write_gzipped, write_csv, write_semicolons, write_parquet]
+)
+def test_every_format_gives_the_same_events(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    source = open_files([write(tmp_path / "shop.jsonl")], MAPPING)
+    records = list(source)
+    assert [record.value for record in records] == EVENTS
+    assert [record.key for record in records] == [b"a", b"b", b"a"]
+    assert source.total == 3
+    assert (source.start_time, source.last_time) == (1_700_000_000.0, 1_700_000_120.0)
+    assert list(source) == records
+
+
+def test_a_file_out_of_order_is_sorted(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in reversed(ROWS)))
+    source = FileSource(path, MAPPING)
+    assert [record.time for record in source] == [event.time for event in EVENTS]
+    assert {record.kind for record in source} == {"view", "purchase"}
+
+
+def test_a_bad_row_travels_on_and_its_neighbours_too(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    good = [json.dumps(row) for row in ROWS]
+    bad = [
+        '{"sku": "c", "at": 17',
+        "[1, 2]",
+        json.dumps({"who": "cy", "kind": "view", "at": 1.7e12}),
+    ]
+    path.write_text("\n".join([good[0], *bad, "", good[1], good[2]]))
+    records = list(FileSource(path, MAPPING))
+    assert [r.value for r in records if r.kind != UNREADABLE] == EVENTS
+    unusable = [r for r in records if r.kind == UNREADABLE]
+    assert [r.key for r in unusable] == [b"shop.jsonl:2", b"shop.jsonl:3", b"shop.jsonl:4"]
+    assert [code for code, _ in refusals(records)] == ["undecodable", "invalid", "invalid"]
+    assert "missing required field `item_id`" in refusals(records)[2][1]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"kind": "wish"}, "Invalid enum value 'wish' - at `$.type`"),
+        ({"spent": -3}, "at `$.value`"),
+        ({"spent": "a lot"}, "Expected `float | null`, got `str` - at `$.value`"),
+        ({"at": "yesterday"}, "Expected `float`, got `str` - at `$.time`"),
+        ({"sku": ["a"]}, "Expected `str`, got `array` - at `$.item_id`"),
+        ({"kind": 10**40}, "missing required field"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_with_the_reason(
+    tmp_path: Path, row: dict[str, object], reason: str
+) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text("\n".join(map(json.dumps, [ROWS[0], ROWS[1] | row, ROWS[2]])))
+    records = list(FileSource(path, MAPPING))
+    assert [record.kind for record in records] == ["view", UNREADABLE, "purchase"]
+    ((_, said),) = refusals(records)
+    assert reason in said
+
+
+def test_broken_csv_rows_say_what_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(
+        b"sku,who,kind,at,spent\n"
+        b"a,ann,view,1700000000000,\n"
+        b"b,bob,view\n"
+        b"c,c\xff,view,1700000060000,\n"
+        b'd,"two\nlines",view,1700000120000,2\n'
+    )
+    records = list(FileSource(path, MAPPING))
+    assert [r.kind for r in records] == ["view", UNREADABLE, UNREADABLE, "view"]
+    assert [r.key for r in records[1:3]] == [b"shop.csv:3", b"shop.csv:4"]
+    problems = [json.loads(r.encoded()) for r in records[1:3]]
+    assert problems[0] == {"problem": "3 cells where the header has 5", "row": "b,bob,view"}
+    assert problems[1]["problem"] == "not UTF-8"
+    assert [code for code, _ in refusals(records)] == ["invalid", "invalid", "id"]
+
+
+def test_numbers_in_text_pass_for_numbers_and_numbers_for_ids(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    row = {"item_id": 42, "user_id": 7.0, "type": "rating", "rating": "4.5", "time": "1700000000"}
+    path.write_text(json.dumps(row))
+    ((record),) = FileSource(path, FieldMapping())
+    assert record.value == Behaviour(
+        item_id="42", user_id="7", type="rating", rating=4.5, time=1.7e9
+    )
+
+
+def test_several_files_are_merged_by_time(tmp_path: Path) -> None:
+    paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    paths[0].write_text(json.dumps(ROWS[0]) + "\n" + json.dumps(ROWS[2]))
+    paths[1].write_text(json.dumps(ROWS[1]))
+    source: Source = open_files(paths, MAPPING)
+    assert [record.value for record in source] == EVENTS
+    assert source.total == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("shop.jsonl", None, "there is no such file"),
+        ("shop.txt", b"x", "name its format with --format"),
+        ("shop.jsonl", b'{"sku": "a"}', "no row has a time in column 'at'"),
+        ("shop.jsonl.gz", gzip.compress(b'{"sku": "a", "at": 1}\n' * 99)[:-20], "can't be read on"),
+        ("shop.parquet", b"PAR?", "can't be read on"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_one_line(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        open_files([tmp_path / name], MAPPING)
+    assert said in str(caught.value)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text(json.dumps({"item_id": "a", "type": "view", "time": "2024-03-05 12:00"}))
+    ((record),) = FileSource(path, FieldMapping())
+    assert record.time == datetime(2024, 3, 5, 12, tzinfo=UTC).timestamp()
