@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from streamer.errors import BrokerUnavailable
@@ -54,8 +54,9 @@ async def producing(settings: Settings) -> AsyncIterator[Producer]:
 
 
 async def _gives_identities(settings: Settings) -> bool:
-    """Asks for a producer id in the only version of the request that aiokafka speaks; the
-    embedded broker answers a later one alone."""
+    """Asks for a producer id in the only version of the request that aiokafka speaks. The
+    embedded broker, which knows later ones alone, says that something went wrong; a broker that
+    is not ready yet says so."""
     client = AIOKafkaClient(bootstrap_servers=settings.broker)
     try:
         await client.bootstrap()
@@ -63,4 +64,4 @@ async def _gives_identities(settings: Settings) -> bool:
         answer = await client.send(client.get_random_node(), request)
     finally:
         await client.close()
-    return bool(answer.error_code == 0)
+    return bool(answer.error_code != UnknownError.errno)
