@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 from streamer import metrics
 from streamer.agents import behaviour, catalogue, encodings, ranks
@@ -44,6 +43,24 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
     await worker.close()
 
 
+async def run_encoder(settings: Settings) -> None:
+    """Runs an inference worker until it is told to stop. Raises StreamerError."""
+    from streamer.agents import texts
+    from streamer.encoder import EncoderWorker
+    from streamer.encoder_metrics import PrometheusObserver
+    from streamer.encoding.service import EncodingService
+
+    service = await asyncio.to_thread(EncodingService.open, settings, observer=PrometheusObserver())
+    app = StreamerApp(f"{settings.group}-encoder", settings)
+    texts.register(app, EncoderWorker(app, settings, service))
+    await service.start()
+    try:
+        async with serve_status(settings, app.ready):
+            await _run_beside(app, [lambda: _watch_lag(app)])
+    finally:
+        await service.stop()
+
+
 async def _run_beside(app: StreamerApp, loops: Iterable[Callable[[], Awaitable[None]]]) -> None:
     """Runs the app with endless loops beside it; a loop that breaks ends the app."""
     tasks = [asyncio.ensure_future(_guarded(app, loop)) for loop in loops]
@@ -74,7 +91,16 @@ async def _watch(app: StreamerApp, worker: Worker) -> None:
     while True:
         await worker.assess.learn_time()
         metrics.STREAM_TIME_SECONDS.set(worker.assess.clock.now())
-        consumer: Any = app.consumer
-        for tp, waiting in consumer.lag().items():
-            metrics.LAG_RECORDS.labels(tp.topic, tp.partition).set(waiting)
+        _export_lag(app)
         await asyncio.sleep(CLOCK_SECONDS)
+
+
+async def _watch_lag(app: StreamerApp) -> None:
+    while True:
+        _export_lag(app)
+        await asyncio.sleep(CLOCK_SECONDS)
+
+
+def _export_lag(app: StreamerApp) -> None:
+    for tp, waiting in app.consumer.lag().items():
+        metrics.LAG_RECORDS.labels(tp.topic, tp.partition).set(waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 
 from streamer.chunk import Chunk
 from streamer.events import BoardChange
@@ -25,21 +26,14 @@ class Filer:
         self._boards = boards
         self._publisher = publisher
         self._settings = settings
-        self._waiting: dict[tuple[str, str], Filing] = {}
+        self._judged: list[Judged] = []
         self._chunks: list[Chunk] = []
 
     def add(self, judged: Judged, chunk: Chunk | None = None) -> None:
         """Takes the scores of a chunk's items, and the chunk itself, to be marked as done."""
-        for board, filing in filings(judged, self._settings.launch_window_days):
-            waiting = self._waiting.get((board, filing.item_id))
-            if waiting is None or (filing.version, filing.time) >= (waiting.version, waiting.time):
-                self._waiting[board, filing.item_id] = filing
+        self._judged.append(judged)
         if chunk is not None:
             self._chunks.append(chunk)
-
-    def withdraw(self, board: str, filing: Filing) -> None:
-        """Takes an item off a board that is no longer its own."""
-        self._waiting[board, filing.item_id] = filing
 
     async def run(self) -> None:
         """Files once per interval, for ever."""
@@ -48,12 +42,10 @@ class Filer:
             await self.flush()
 
     async def flush(self) -> None:
-        """Files everything collected so far."""
-        waiting, self._waiting = self._waiting, {}
+        """Files the latest score of every item collected so far."""
+        judged, self._judged = self._judged, []
         chunks, self._chunks = self._chunks, []
-        by_board: defaultdict[str, list[Filing]] = defaultdict(list)
-        for (board, _), filing in waiting.items():
-            by_board[board].append(filing)
+        by_board = filings(judged, self._settings.launch_window_days)
         if by_board:
             await patiently(lambda: self._boards.file(by_board))
             await self._announce(by_board)
@@ -68,19 +60,26 @@ class Filer:
         await self._publisher.publish(self._settings.topic(BOARD_CHANGES.name), records)
 
 
-def filings(judged: Judged, launch_window_days: float) -> list[tuple[str, Filing]]:
-    """Where each judged item belongs: (board, filing)."""
-    found: list[tuple[str, Filing]] = []
-    rows = zip(
-        judged.items.ids,
-        judged.items.known,
-        judged.versions.tolist(),
-        judged.scores.probability.tolist(),
-        strict=True,
-    )
-    for item_id, known, version, probability in rows:
-        if known.facts:
-            listed = may_be_listed(known.facts, judged.time, launch_window_days)
-            filing = Filing(item_id, version, judged.time, probability if listed else None)
-            found += [(board, filing) for board in boards_of(known.facts)]
-    return found
+def filings(judged: Sequence[Judged], launch_window_days: float) -> dict[str, list[Filing]]:
+    """By board, where each item belongs by its latest score."""
+    latest: dict[str, tuple[Judged, int]] = {}
+    for some in judged:
+        versions = some.versions.tolist()
+        for place, item_id in enumerate(some.items.ids):
+            before = latest.get(item_id)
+            if before is None or (versions[place], some.time) >= _age(*before):
+                latest[item_id] = some, place
+    by_board: defaultdict[str, list[Filing]] = defaultdict(list)
+    for item_id, (some, place) in latest.items():
+        facts = some.items.known[place].facts
+        if facts:
+            version, time = _age(some, place)
+            listed = may_be_listed(facts, time, launch_window_days)
+            score = float(some.scores.probability[place]) if listed else None
+            for board in boards_of(facts):
+                by_board[board].append(Filing(item_id, version, time, score))
+    return by_board
+
+
+def _age(judged: Judged, place: int) -> tuple[float, float]:
+    return float(judged.versions[place]), judged.time

@@ -61,7 +61,7 @@ class Intake:
         events, offsets, duplicates = self._distinct(chunk, read)
         batch = CatalogueBatch(chunk, events, offsets, duplicates, _offsets(read.dead_letters))
         texts = [
-            _description(event, chunk, offset)
+            description_text(event, event.event_id or _place(chunk, offset))
             for event, offset in zip(events, offsets.tolist(), strict=True)
             if event.type == "upsert"
         ]
@@ -132,7 +132,8 @@ def _review(event: Behaviour, chunk: Chunk, offset: int) -> Text:
     )
 
 
-def _description(event: NewItem, chunk: Chunk, offset: int) -> Text:
+def description_text(event: NewItem, event_id: str) -> Text:
+    """An item's title and description as a text for the inference worker."""
     text = f"{event.title}. {event.description}" if event.description else event.title
     return Text(
         item_id=event.item_id,
@@ -141,5 +142,5 @@ def _description(event: NewItem, chunk: Chunk, offset: int) -> Text:
         text=text,
         language=event.language,
         time=event.time,
-        order=tie_order(event.event_id or _place(chunk, offset)),
+        order=tie_order(event_id),
     )

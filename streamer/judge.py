@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.events import ItemScore
 from streamer.registry import Bundle
+from streamer.score_messages import ScorePacker
 from streamer.scoring.explain import Explainer
-from streamer.scoring.predictor import STAGES, Scores, stages
+from streamer.scoring.predictor import Scores, stages
 from streamer.state.features import features
 from streamer.state.kin import KinTable
 from streamer.state.layout import ITEM
 from streamer.state.touched import Touched
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _ACTIONS = [
     ITEM.index[name]
@@ -28,47 +28,46 @@ _ACTIONS = [
 ]
 
 
+def actions(items: Touched) -> Floats:
+    """How many shopper actions each item has seen; impressions are not actions."""
+    counted: Floats = items.x[:, _ACTIONS].sum(axis=1)
+    return counted
+
+
 @dataclass(slots=True)
 class Judged:
     """Items with their scores as of ``time`` (stream time)."""
 
     items: Touched
     scores: Scores
-    reasons: list[list[str]]
+    phrases: Ints
     versions: Floats
     time: float
-    model: str
-    names: tuple[str, ...]
+    judge: Judge
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def messages(self) -> Iterator[ItemScore]:
-        """One message an item."""
-        rows = zip(
-            self.items.ids,
-            self.scores.probability.tolist(),
-            self.scores.uncertainty.tolist(),
-            self.scores.stage.tolist(),
-            self.scores.logit.tolist(),
-            self.scores.contributions.tolist(),
-            self.reasons,
-            self.versions.tolist(),
-            strict=True,
+    @property
+    def model(self) -> str:
+        return self.judge.bundle.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the contributions are of."""
+        return self.judge.bundle.predictor.names
+
+    def reasons(self, place: int) -> list[str]:
+        """The reasons of one item in words."""
+        return [self.judge.explainer.phrases[p] for p in self.phrases[place].tolist()]
+
+    def messages(self, places: Ints) -> list[tuple[bytes, bytes]]:
+        """Key and value of the `item-scores` record of each of these items."""
+        ids = [self.items.ids[place] for place in places.tolist()]
+        packed = self.judge.packer.pack(
+            ids, self.scores.at(places), self.phrases[places], self.versions[places], self.time
         )
-        for item_id, p, uncertainty, stage, logit, parts, reasons, version in rows:
-            yield ItemScore(
-                item_id=item_id,
-                probability=p,
-                uncertainty=uncertainty,
-                stage=STAGES[stage],  # type: ignore[arg-type]
-                logit=logit,
-                contributions=dict(zip(self.names, parts, strict=True)),
-                reasons=reasons,
-                model=self.model,
-                version=int(version),
-                time=self.time,
-            )
+        return [(item_id.encode(), value) for item_id, value in zip(ids, packed, strict=True)]
 
 
 class Judge:
@@ -76,21 +75,19 @@ class Judge:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self._explain = Explainer(bundle.predictor)
+        self.explainer = Explainer(bundle.predictor)
+        self.packer = ScorePacker(bundle.name, bundle.predictor.names, self.explainer.phrases)
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
         """The items' scores at ``now``."""
-        predictor = self.bundle.predictor
         seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
-        stage = stages(items.x[:, _ACTIONS].sum(axis=1))
-        scores = predictor.score(seen.x, seen.content, stage)
-        weights = self._explain.weights(seen.x, scores.contributions[:, 1], stage)
+        stage = stages(actions(items))
+        scores = self.bundle.predictor.score(seen.x, seen.content, stage)
         return Judged(
             items=items,
             scores=scores,
-            reasons=self._explain.top(seen.x, weights),
+            phrases=self.explainer.top(seen.x, self.explainer.weights(scores)),
             versions=items.x[:, ITEM.index["version"]],
             time=now,
-            model=self.bundle.name,
-            names=predictor.names,
+            judge=self,
         )

@@ -79,24 +79,28 @@ MODEL_INFO = Gauge("streamer_model_info", "1 for the bundle in use.", ["bundle"]
 
 ENCODED = Counter(
     "streamer_encoder_texts_total",
-    "Texts by what became of them: encoded, cached, duplicate or dead.",
-    ["kind", "outcome"],
+    "Texts by how they were answered: encoded, cached, joined (equal to one on its way), refused.",
+    ["priority", "outcome"],
 )
-ENCODER_QUEUE = Gauge("streamer_encoder_queue_texts", "Texts that wait for the encoder.")
-ENCODER_BATCH_TOKENS = Histogram(
-    "streamer_encoder_batch_tokens",
-    "Tokens of a batch.",
-    buckets=(16, 64, 256, 1024, 2048, 4096, 8192, 16_384),
+ENCODER_QUEUE = Gauge("streamer_encoder_queue_texts", "Texts inside the inference worker.")
+ENCODER_BATCH_TEXTS = Histogram(
+    "streamer_encoder_batch_texts", "Texts of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 ENCODER_BATCH_SECONDS = Histogram(
     "streamer_encoder_batch_seconds", "Forward pass of a batch.", buckets=_LATENCY_BUCKETS[::3]
 )
-ENCODER_PADDING_SHARE = Gauge(
-    "streamer_encoder_padding_share", "Share of padding among the tokens of the last batch."
+ENCODER_PREPARE_SECONDS = Counter(
+    "streamer_encoder_prepare_seconds_total", "Time spent cleaning, looking up and tokenising."
+)
+ENCODER_TOKENS = Counter(
+    "streamer_encoder_tokens_total", "Tokens the model computed, of texts and of padding.", ["of"]
+)
+ENCODER_SPLITS = Counter(
+    "streamer_encoder_splits_total", "Batches that failed, were cut in two and tried again."
 )
 ENCODER_TEXT_SECONDS = Histogram(
     "streamer_encoder_text_seconds",
-    "From a text's arrival in the queue to its vector.",
-    ["kind"],
+    "From a text's arrival in the worker to its vector.",
+    ["priority"],
     buckets=_LATENCY_BUCKETS[::2],
 )

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from streamer import metrics
 from streamer.chunk import Chunk
-from streamer.events import DeadLetter, Text
+from streamer.events import DeadLetter, Encoding, Text
 from streamer.judge import Judged
 from streamer.publish import Publisher, Record
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
-from streamer.topology import DEAD_LETTERS, ITEM_SCORES, TEXTS, Topic
+from streamer.topology import DEAD_LETTERS, ENCODINGS, ITEM_SCORES, TEXTS, Topic
 from streamer.wire import pack
 
 
@@ -32,9 +32,8 @@ class Outputs:
     async def scores(self, judged: Judged) -> None:
         """Publishes the scores that are worth it (see ``score_min_change``), never an older version
         of an item behind a newer one."""
-        worth = self._worth(judged)
-        messages = [m for m, tell in zip(judged.messages(), worth, strict=True) if tell]
-        await self._send(ITEM_SCORES, [(_key(message), pack(message)) for message in messages])
+        worth = np.flatnonzero(self._worth(judged))
+        await self._send(ITEM_SCORES, judged.messages(worth))
         counts = np.bincount(judged.scores.stage[worth], minlength=len(STAGES))
         for stage, count in zip(STAGES, counts.tolist(), strict=True):
             metrics.SCORES.labels(stage).inc(count)
@@ -52,6 +51,9 @@ class Outputs:
             if records:
                 await self._publisher.publish(topic, records, within=within)
                 metrics.TEXTS.labels(kind).inc(len(records))
+
+    async def encodings(self, encodings: Sequence[Encoding]) -> None:
+        await self._send(ENCODINGS, [(_key(encoding), pack(encoding)) for encoding in encodings])
 
     async def dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         records = [(f"{d.topic}/{d.partition}/{d.offset}".encode(), pack(d)) for d in letters]

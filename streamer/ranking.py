@@ -126,7 +126,7 @@ def _sift(
             and board in boards_of(facts)
             and may_be_listed(facts, judged.time, launch_window_days)
         ):
-            reasons = judged.reasons[place]
+            reasons = judged.reasons(place)
             listed.append(
                 Candidate(
                     item_id=item_id,

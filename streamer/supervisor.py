@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
 from types import TracebackType
@@ -42,7 +42,7 @@ class Process:
     arguments: list[str]
     environment: Mapping[str, str]
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int
     restarts: int = 0
     _child: Child | None = None
     _started_at: float = 0.0
@@ -107,8 +107,16 @@ class Supervisor:
         self.folder = folder
         self.processes: list[Process] = []
 
-    def start(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> Process:
-        process = Process(name, arguments, environment, self.folder)
+    def start(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        port: int | None = None,
+    ) -> Process:
+        """Starts a process. ``port`` is where its status is, if the process does not take it
+        from STREAMER_METRICS_PORT."""
+        process = Process(name, arguments, environment, self.folder, port or free_port())
         self.processes.append(process)
         process.start()
         return process

@@ -21,10 +21,9 @@ def start_all(
         "STREAMER_MODEL_STORE": str(settings.model_store.resolve()),
         "STREAMER_WEB_PORT": str(settings.web_port),
     }
-    started = [supervisor.start("web", ["web"], environment)]
-    for number in range(1, encoders + 1):
-        started.append(supervisor.start(f"encoder-{number}", ["encoder"], environment))
-    for number in range(1, workers + 1):
-        command = ["worker", *worker_arguments]
-        started.append(supervisor.start(f"worker-{number}", command, environment))
-    return started
+    web = supervisor.start("web", ["web"], environment, settings.web_port)
+    commands = [
+        *((f"encoder-{number}", ["encoder"]) for number in range(1, encoders + 1)),
+        *((f"worker-{n}", ["worker", *worker_arguments]) for n in range(1, workers + 1)),
+    ]
+    return [web, *(supervisor.start(name, command, environment) for name, command in commands)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from streamer.events import BEHAVIOUR_TYPES
 from streamer.judge import Judge, Judged
 from streamer.launch.boards import boards_of
 from streamer.registry import active
-from streamer.scoring.explain import Explainer
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Decision
@@ -25,8 +26,20 @@ from streamer.state.known import Known
 from streamer.state.layout import AMOUNT_UNIT, ITEM, REVIEWS
 from streamer.state.merge import at_time
 from streamer.state.store import Store
+from streamer.state.tally import tally
 
+BATCH_ITEMS = 500
 _AMOUNTS = ("quantity", "value", "returned_value", "exposure", "sent", "rating_sum")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one reason adds to an item's logit, and the value of the feature behind it."""
+
+    reason: str
+    words: str
+    contribution: float
+    value: float | None
 
 
 class Window:
@@ -35,7 +48,6 @@ class Window:
     def __init__(self, assess: Assessor, boards: Boards) -> None:
         self._assess = assess
         self.boards = boards
-        self._explain = Explainer(assess.judge.bundle.predictor)
 
     async def item(self, item_id: str) -> dict[str, Any] | None:
         """Everything that is kept and said of an item, or None if nothing is known of it.
@@ -58,40 +70,56 @@ class Window:
             "boards": await self._places(item_id, known),
         }
 
-    async def explain(self, item_id: str) -> list[dict[str, Any]] | None:
+    async def explain(self, item_id: str) -> list[Reason] | None:
         """Every reason with what it adds to the logit and the feature behind it, the weightiest
         first; None if nothing is known of the item. With the base they sum to the logit."""
         judged = await self._judged(item_id)
         if not len(judged):
             return None
-        bundle = self._assess.judge.bundle
+        bundle, explainer = self._assess.judge.bundle, self._assess.judge.explainer
         seen = features(
             judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
         )
-        weights = self._explain.weights(
-            seen.x, judged.scores.contributions[:, 1], judged.scores.stage
-        )
-        words = self._explain.top(seen.x, weights, len(self._explain.reasons))[0]
-        order = np.argsort(-np.abs(weights[0]))
+        weights = explainer.weights(judged.scores)
+        phrases = explainer.top(seen.x, weights, len(explainer.reasons))[0].tolist()
+        order = np.argsort(-np.abs(weights[0]), kind="stable").tolist()
         values = dict(zip(FEATURES, seen.x[0].tolist(), strict=True))
         told = [
-            {
-                "reason": self._explain.reasons[place],
-                "contribution": float(weights[0, place]),
-                "value": _number(values.get(self._explain.reasons[place], np.nan)),
-            }
-            for place in order.tolist()
+            Reason(
+                reason=explainer.reasons[place],
+                words=explainer.phrases[phrase],
+                contribution=float(weights[0, place]),
+                value=_number(values.get(explainer.reasons[place], np.nan)),
+            )
+            for place, phrase in zip(order, phrases, strict=True)
             if weights[0, place]
         ]
-        for reason, phrase in zip(told, words, strict=True):
-            reason["words"] = phrase
-        base = {"reason": "base", "contribution": float(judged.scores.contributions[0, 0])}
-        return [*told, {**base, "value": None, "words": "an average item at this stage"}]
+        base = float(judged.scores.contributions[0, 0])
+        return [*told, Reason("base", "an average item at this stage", base, None)]
 
     async def board(self, board: str) -> Decision | None:
         """The board as it was last decided."""
         decision, _ = await self.boards.decision(board)
         return decision
+
+    async def incomplete(self, item_ids: Sequence[str]) -> list[str]:
+        """Those of the items that have no score, or a description without an encoding."""
+        fingerprint = self._assess.judge.bundle.encoder
+        missing = set(item_ids)
+        for start in range(0, len(item_ids), BATCH_ITEMS):
+            judged = await self._assess.refresh(item_ids[start : start + BATCH_ITEMS])
+            scored = np.isfinite(judged.scores.probability).tolist()
+            rows = zip(judged.items.ids, judged.items.known, scored, strict=True)
+            missing -= {
+                item_id
+                for item_id, known, finite in rows
+                if finite and known.content and fingerprint in known.content.vectors
+            }
+        return sorted(missing)
+
+    async def tally(self) -> dict[str, Counter[str]]:
+        """How many records of each log were applied, duplicate and dead."""
+        return await tally(self._assess.store)
 
     async def _judged(self, item_id: str) -> Judged:
         await self._assess.learn_time()
@@ -173,7 +201,7 @@ def _score(judged: Judged) -> dict[str, Any]:
         "stage": STAGES[scores.stage[0]],
         "logit": float(scores.logit[0]),
         "contributions": dict(zip(judged.names, scores.contributions[0].tolist(), strict=True)),
-        "reasons": judged.reasons[0],
+        "reasons": judged.reasons(0),
         "model": judged.model,
     }
 

@@ -9,7 +9,11 @@ import typer
 from click.exceptions import Abort, ClickException
 from click.exceptions import Exit as ClickExit
 
-from streamer.cli import demo, inspect, learn, operate, run
+from streamer.cli import demo as demo
+from streamer.cli import inspect as inspect
+from streamer.cli import learn as learn
+from streamer.cli import operate as operate
+from streamer.cli import run as run
 from streamer.errors import StreamerError
 
 INTERRUPTED = 130

@@ -6,12 +6,15 @@ import asyncio
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamer.cli.options import Broker, Group, Redis
 from streamer.settings import Settings, load
+
+if TYPE_CHECKING:
+    from streamer.state.birth import IfEmpty
 
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Redis is empty: count again from what Kafka retains.")
@@ -25,7 +28,9 @@ def register(app: typer.Typer) -> None:
     app.command()(worker)
     app.command()(encoder)
     app.command()(web)
-    app.command(epilog="Example: streamer run --broker kafka:9092 --redis redis://redis:6379/0")(run)
+    app.command(epilog="Example: streamer run --broker kafka:9092 --redis redis://redis:6379/0")(
+        run
+    )
 
 
 def worker(
@@ -39,7 +44,7 @@ def worker(
     from streamer.app import run_worker
 
     settings = _start(broker, redis, group)
-    if_empty = "rebuild" if rebuild else "from-now" if from_now else "stop"
+    if_empty: IfEmpty = "rebuild" if rebuild else "from-now" if from_now else "stop"
     _run_async(run_worker(settings, if_empty))
 
 
@@ -88,9 +93,7 @@ def run(
             supervisor.watch()
 
 
-def _start(
-    broker: str | None, redis: str | None, group: str | None, **more: object
-) -> Settings:
+def _start(broker: str | None, redis: str | None, group: str | None, **more: object) -> Settings:
     from streamer.logs import configure
 
     settings = load(broker=broker, redis=redis, group=group, **more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.scoring.predictor import Predictor
+from streamer.scoring.predictor import Predictor, Scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,43 +84,51 @@ _PHRASES = {
 
 class Explainer:
     """Turns contributions into phrases. A reason is a feature, or all review topics together, or
-    the description; ▲ and ▼ say which way it moved the score, against an average item."""
+    the description; ▲ and ▼ say which way it moved the score, against an average item.
+
+    ``phrases`` are all that can be said; ``top`` answers with places in it.
+    """
 
     def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+        self._mean = predictor.mean
         topics = np.array([name.startswith("review_v") for name in predictor.features])
         self._topics, self._single = np.flatnonzero(topics), np.flatnonzero(~topics)
         names = [predictor.features[i] for i in self._single]
         self.reasons = ("content", "review_topics", *names)
         """What may be a reason, in the order of `weights`."""
-        self._words = [_words(name) for name in self.reasons]
+        self.phrases = tuple(p for name in self.reasons for p in _phrases(name))
 
-    def weights(self, x: Floats, by_content: Floats, stage: Ints) -> Floats:
-        """What each reason contributes to the logit; shape (items, reasons)."""
-        shapes = self._predictor.by_feature(x, stage)
-        topics = shapes[:, self._topics].sum(axis=1)
-        return np.column_stack([by_content, topics, shapes[:, self._single]])
+    def weights(self, scores: Scores) -> Floats:
+        """What each reason adds to the logit; shape (items, reasons)."""
+        by_content = scores.contributions[:, 1]
+        topics = scores.by_feature[:, self._topics].sum(axis=1)
+        return np.column_stack([by_content, topics, scores.by_feature[:, self._single]])
 
-    def top(self, x: Floats, weights: Floats, count: int = REASONS) -> list[list[str]]:
-        """The weightiest reasons of each item in words."""
-        order = np.argsort(-np.abs(weights), axis=1)[:, :count]
+    def top(self, x: Floats, weights: Floats, count: int = REASONS) -> Ints:
+        """The phrases of the weightiest reasons, the weightiest first; shape (items, count)."""
+        order = np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count]
         heavy = np.take_along_axis(weights, order, axis=1)
-        high = np.take_along_axis(self._high(x), order, axis=1)
-        rows = zip(order.tolist(), high.tolist(), heavy.tolist(), strict=True)
-        words = self._words
-        return [[words[r][h][w < 0] for r, h, w in zip(*row, strict=True) if w] for row in rows]
+        by_weight = np.argsort(-np.abs(heavy), axis=1)
+        order = np.take_along_axis(order, by_weight, axis=1)
+        heavy = np.take_along_axis(heavy, by_weight, axis=1)
+        level = np.take_along_axis(self._level(x), order, axis=1)
+        phrases: Ints = order * _PHRASES_PER_REASON + 2 * level + (heavy < 0)
+        return phrases
 
-    def _high(self, x: Floats) -> Ints:
-        """0 low, 1 high, 2 missing, for each reason; content counts as high when it helps."""
+    def _level(self, x: Floats) -> Ints:
+        """0 low, 1 high, 2 missing, for each reason; texts count as high."""
         values = x[:, self._single]
-        single = np.where(np.isnan(values), 2, values > self._predictor.mean[self._single])
+        single = np.where(np.isnan(values), 2, values > self._mean[self._single])
         return np.column_stack([np.ones((len(x), 2), np.int64), single.astype(np.int64)])
 
 
-def _words(name: str) -> tuple[tuple[str, str], ...]:
-    """[low, high, missing][helps, hurts] → phrase."""
+_PHRASES_PER_REASON = 6
+
+
+def _phrases(name: str) -> list[str]:
+    """[low, high, missing] × [helps, hurts]."""
     high, low = _PHRASES[name].split("|")
-    missing = f"nothing known yet: {name.replace('_', ' ')}"
     if name == "content":
-        return tuple((f"▲ {high}", f"▼ {low}") for _ in range(3))
-    return tuple((f"▲ {phrase}", f"▼ {phrase}") for phrase in (low, high, missing))
+        return [f"▲ {high}", f"▼ {low}"] * 3
+    missing = f"nothing known yet: {name.replace('_', ' ')}"
+    return [f"{sign} {phrase}" for phrase in (low, high, missing) for sign in "▲▼"]

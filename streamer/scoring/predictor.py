@@ -19,26 +19,34 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STAGES = ("cold", "warming", "warm")
+BLOCK_ITEMS = 256
+"""Items whose basis is made at once: few enough to stay in a core's cache."""
 WARMING_EVENTS, WARM_EVENTS = 1, 30
 """Shopper actions (impressions don't count) from which an item is warming, and warm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """``contributions`` has shape (items, groups) and each row sums to the item's ``logit``."""
+    """``contributions`` has shape (items, groups) and each row sums to the item's ``logit``;
+    ``by_feature`` (items, F) is what each feature adds to it."""
 
     probability: Floats
     logit: Floats
     uncertainty: Floats
     stage: Ints
     contributions: Floats
+    by_feature: Floats
+
+    def at(self, places: Ints) -> Scores:
+        """The scores of these items alone."""
+        return Scores(*(getattr(self, name)[places] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
     """The arrays of a trained model; F features, K knots, C content components, E members.
 
-    ``mean``, ``scale``: (F,). ``knots``: (F, K), in standardised units. ``components``: (C, D),
+    ``mean``, ``scale``, ``least``, ``greatest``: (F,). ``knots``: (F, K), in standardised units. ``components``: (C, D),
     ``content_mean``: (D,). ``weights``: (E, F, 2 + K), the weight of a missing feature, of the
     value and of each hinge. ``content_weights``: (E, 1 + C). ``bias``: (E,). ``slope``,
     ``offset``: (3,), by stage. ``group``: (F,), the modality of each feature.
@@ -49,6 +57,8 @@ class Predictor:
     group: Ints
     mean: Floats
     scale: Floats
+    least: Floats
+    greatest: Floats
     knots: Floats
     components: Floats
     content_mean: Floats
@@ -65,46 +75,50 @@ class Predictor:
 
     def score(self, x: Floats, content: NDArray[np.float32], stage: Ints) -> Scores:
         """Scores items: ``x`` (items, F), ``content`` (items, D) and ``stage`` (items,)."""
-        by_feature, by_content, ensemble = self._parts(x, content)
+        shapes, members = self._additive(x)
+        projected = self.project(content)
+        members += projected @ self.content_weights.T + self.bias
         slope = self.slope[stage]
-        grouped = np.zeros((len(x), len(self.groups)))
-        for column, group in enumerate(self.group):
-            grouped[:, group] += by_feature[:, column]
+        by_feature = slope[:, None] * shapes
+        grouped = [by_feature[:, self.group == g].sum(axis=1) for g in range(len(self.groups))]
+        by_content = slope * (projected @ self.content_weights.mean(axis=0))
         base = slope * self.bias.mean() + self.offset[stage]
-        contributions = np.column_stack([base, slope * by_content, slope[:, None] * grouped])
+        contributions = np.column_stack([base, by_content, *grouped])
         logit = contributions.sum(axis=1)
         return Scores(
             probability=1 / (1 + np.exp(-logit)),
             logit=logit,
-            uncertainty=np.abs(slope) * ensemble.std(axis=1),
+            uncertainty=np.abs(slope) * members.std(axis=1),
             stage=stage,
             contributions=contributions,
+            by_feature=by_feature,
         )
 
-    def by_feature(self, x: Floats, stage: Ints) -> Floats:
-        """What each feature contributes to the logit; shape (items, F)."""
-        shapes = np.einsum("nfb,fb->nf", self.basis(x), self.weights.mean(axis=0))
-        scaled: Floats = self.slope[stage][:, None] * shapes
-        return scaled
-
-    def _parts(self, x: Floats, content: NDArray[np.float32]) -> tuple[Floats, Floats, Floats]:
-        basis, projected = self.basis(x), self.project(content)
-        by_feature = np.einsum("nfb,fb->nf", basis, self.weights.mean(axis=0))
-        by_content = projected @ self.content_weights.mean(axis=0)
-        members = len(self.bias)
-        ensemble = (
-            basis.reshape(len(x), -1) @ self.weights.reshape(members, -1).T
-            + projected @ self.content_weights.T
-            + self.bias
-        )
-        return by_feature, by_content, ensemble
+    def _additive(self, x: Floats) -> tuple[Floats, Floats]:
+        """The shape of every feature (items, F) and the sum of each member's shapes (items, E)."""
+        mean_weights = self.weights.mean(axis=0)
+        member_weights = self.weights.reshape(len(self.weights), -1).T
+        shapes, members = np.empty(x.shape), np.empty((len(x), len(self.bias)))
+        for start in range(0, len(x), BLOCK_ITEMS):
+            block = slice(start, start + BLOCK_ITEMS)
+            basis = self.basis(x[block])
+            np.einsum("nfb,fb->nf", basis, mean_weights, out=shapes[block])
+            members[block] = basis.reshape(len(basis), len(member_weights)) @ member_weights
+        return shapes, members
 
     def basis(self, x: Floats) -> Floats:
-        """Missing flag, standardised value and hinges of every feature; shape (items, F, 2 + K)."""
+        """Missing flag, standardised value and hinges of every feature; shape (items, F, 2 + K).
+
+        Values beyond those seen in training count as the outermost seen.
+        """
+        basis = np.empty((*x.shape, 2 + self.knots.shape[1]))
         missing = np.isnan(x)
-        z = np.where(missing, 0.0, (x - self.mean) / self.scale)
-        hinges = np.maximum(z[:, :, None] - self.knots, 0.0) * ~missing[:, :, None]
-        return np.concatenate([missing[:, :, None], z[:, :, None], hinges], axis=2)
+        z = np.where(missing, 0.0, (np.clip(x, self.least, self.greatest) - self.mean) / self.scale)
+        basis[:, :, 0] = missing
+        basis[:, :, 1] = z
+        np.maximum(z[:, :, None] - self.knots, 0.0, out=basis[:, :, 2:])
+        basis[:, :, 2:] *= ~missing[:, :, None]
+        return basis
 
     def project(self, content: NDArray[np.float32]) -> Floats:
         """Missing flag and principal components of the content; shape (items, 1 + C)."""
@@ -130,6 +144,8 @@ _ARRAYS = (
     "group",
     "mean",
     "scale",
+    "least",
+    "greatest",
     "knots",
     "components",
     "content_mean",

@@ -116,14 +116,16 @@ class Features:
 
 
 def features(
-    items: Touched, kin: KinTable, now: float, fingerprint: str, dimensions: int
+    items: Touched, kin: KinTable, now: float | Floats, fingerprint: str, dimensions: int
 ) -> Features:
-    """The features of the items at ``now`` (stream time, seconds), their content as the encoder of
-    ``fingerprint`` read it."""
+    """The features of the items at ``now`` (stream time, seconds; one for all, or one an item),
+    their content as the encoder of ``fingerprint`` read it."""
+    now = np.broadcast_to(np.asarray(now, np.float64), len(items))
     decayed = at_time(ITEM, items.x, now)
+    family = _family_rows(items, kin)
     blocks = [
-        _price(items, decayed, kin),
-        _family(items, kin, now),
+        _price(items, decayed, family),
+        _family(family, now),
         _exposure(items, decayed, kin, now),
         _behaviour(items, decayed, now),
         _reviews(items, decayed, now),
@@ -159,17 +161,14 @@ def _stack(columns: Sequence[Floats]) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _kin_x(items: Touched, kin: KinTable, kind: str) -> Floats:
-    """The relatives of one kind, a row an item; the identity where it has none."""
-    prefix = kind + ":"
-    rows = [
-        next((kin.row(k) for k in known.facts.kin if k.startswith(prefix)), 0) if known.facts else 0
-        for known in items.known
-    ]
-    return kin.x[rows]
+def _family_rows(items: Touched, kin: KinTable) -> Floats:
+    """The fields of each item's relatives, shape (items, kinds, fields); the identity where it has
+    none of a kind."""
+    rows = kin.rows([name for known in items.known for name in known.family])
+    return kin.x[rows.reshape(len(items), len(KIN_KINDS))]
 
 
-def _price(items: Touched, x: Floats, kin: KinTable) -> Floats:
+def _price(items: Touched, x: Floats, family: Floats) -> Floats:
     price = np.array(
         [
             np.nan if not k.facts or k.facts.item.price is None else k.facts.item.price
@@ -179,7 +178,7 @@ def _price(items: Touched, x: Floats, kin: KinTable) -> Floats:
     log_price = np.log(np.maximum(price, 0.01))
     columns = [log_price]
     for kind in ("type", "category"):
-        relatives = _kin_x(items, kin, kind)
+        relatives = family[:, KIN_KINDS.index(kind)]
         usual = relatives[:, _AT["value"]] / np.maximum(relatives[:, _AT["quantity"]], 1.0)
         usual = np.where(usual > 0, usual, np.nan)
         columns.append(log_price - np.log(usual))
@@ -188,10 +187,10 @@ def _price(items: Touched, x: Floats, kin: KinTable) -> Floats:
     return _stack(columns)
 
 
-def _family(items: Touched, kin: KinTable, now: float) -> Floats:
+def _family(family: Floats, now: Floats) -> Floats:
     columns: list[Floats] = []
-    for kind in KIN_KINDS:
-        stored = _kin_x(items, kin, kind)
+    for kind in range(len(KIN_KINDS)):
+        stored = family[:, kind]
         x = at_time(ITEM, stored, now)
         purchases, launches = x[:, _AT["purchase"]], x[:, _AT["launches"]]
         block = [
@@ -215,10 +214,10 @@ def _momentum(x: Floats) -> Floats:
     return np.log((week + 0.5) / (month / 4 + 0.5))
 
 
-def _exposure(items: Touched, x: Floats, kin: KinTable, now: float) -> Floats:
+def _exposure(items: Touched, x: Floats, kin: KinTable, now: Floats) -> Floats:
     shown = [_log(x[:, _AT[name]] * AMOUNT_UNIT) for name in EXPOSURE[: EXPOSURE.index("channels")]]
     hashed, owner = _channels(items)
-    sales = at_time(ITEM, kin.x[kin.channel_rows(hashed)], now)[:, _AT["purchases_672h"]]
+    sales = at_time(ITEM, kin.x[kin.channel_rows(hashed)], now[owner])[:, _AT["purchases_672h"]]
     listed = np.bincount(owner, minlength=len(items)).astype(np.float64)
     total = np.bincount(owner, weights=sales, minlength=len(items))
     largest = np.zeros(len(items))
@@ -254,7 +253,7 @@ def _channels(items: Touched) -> tuple[Ints, Ints]:
     return hashed, np.repeat(np.arange(len(items)), lengths)
 
 
-def _behaviour(items: Touched, x: Floats, now: float) -> Floats:
+def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
     at = {name: x[:, column] for name, column in _AT.items()}
     interest = at["click"] + at["favourite"] + at["cart"] + at["share"]
     engaged = at["view"] + interest + at["purchase"]
@@ -277,8 +276,12 @@ def _behaviour(items: Touched, x: Floats, now: float) -> Floats:
         ),
         "value": _log(at["value"] * AMOUNT_UNIT),
         "value_168h": _log(at["value_168h"] * AMOUNT_UNIT),
-        "conversion": _ratio(at["purchase"], engaged, 0.05, 20.0),
-        "clicks_to_exposure": _ratio(at["click"], at["exposure"] * AMOUNT_UNIT, 0.02, 50.0),
+        "conversion": np.where(
+            at["view"] + interest > 0, _ratio(at["purchase"], engaged, 0.05, 20.0), np.nan
+        ),
+        "clicks_to_exposure": np.where(
+            at["click"] > 0, _ratio(at["click"], at["exposure"] * AMOUNT_UNIT, 0.02, 50.0), np.nan
+        ),
         "returns_share": _ratio(at["return"], at["purchase"], 0.05, 20.0),
         "hides_share": _ratio(at["hide"], engaged, 0.01, 20.0),
         "since_purchase_log_hours": np.where(bought, _log(np.where(bought, since, 0.0)), np.nan),
@@ -288,7 +291,7 @@ def _behaviour(items: Touched, x: Floats, now: float) -> Floats:
     return _stack([columns.get(n, _log(at[n]) if n in at else hours) for n in BEHAVIOUR])
 
 
-def _reviews(items: Touched, x: Floats, now: float) -> Floats:
+def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
     stored = (
         np.stack([REVIEWS.identity if k.reviews is None else k.reviews for k in items.known])
         if len(items)

@@ -45,6 +45,11 @@ class KinTable:
     def row(self, kin: str) -> int:
         return self._row.get(kin, _UNKNOWN)
 
+    def rows(self, kin: Sequence[str]) -> Ints:
+        """The row of each relative; 0 for one that is not known, or ''."""
+        known = self._row
+        return np.array([known.get(name, _UNKNOWN) for name in kin], np.int64)
+
     def channel_rows(self, hashed: Ints) -> Ints:
         """The rows of channels as records list them."""
         if not len(self._channels):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.events import NewItem
-from streamer.state.keys import kin
+from streamer.state.keys import KIN_KINDS, kin
 from streamer.state.layout import ITEM, REVIEWS
 
 _read_item = msgspec.msgpack.Decoder(NewItem).decode
@@ -69,6 +69,8 @@ class Known:
     content: Content | None = None
     reviews: NDArray[np.float64] | None = None
     early: Early | None = None
+    family: tuple[str, str, str] = ("", "", "")
+    """The relatives by kind, in the order of KIN_KINDS, '' where there is none."""
 
 
 NOTHING = Known()
@@ -96,10 +98,12 @@ class KnownItems:
 
 def parse(entry: list[Any]) -> tuple[bytes, Known]:
     """A script's [record, facts, content, reviews, early] → the record and what is beside it."""
-    record, facts, content, reviews, early = entry
+    record, packed, content, reviews, early = entry
+    facts = _facts(packed) if packed else None
     return record, Known(
         aux=float(np.frombuffer(record, ITEM.head, 1)["x"][0, _AUX]),
-        facts=_facts(facts) if facts else None,
+        facts=facts,
+        family=_family(facts) if facts else ("", "", ""),
         content=_content(content) if content else None,
         reviews=np.frombuffer(reviews, REVIEWS.head, 1)["x"][0] if reviews else None,
         early=_early(early) if early else None,
@@ -121,6 +125,12 @@ def _facts(packed: bytes) -> Facts | None:
         kin=tuple(kin_ids.decode().split()),
         withdrawn=(withdrawn, withdrawal) > (time, order),
     )
+
+
+def _family(facts: Facts) -> tuple[str, str, str]:
+    by_kind = {kin.partition(":")[0]: kin for kin in facts.kin}
+    brand, category, narrowest = (by_kind.get(kind, "") for kind in KIN_KINDS)
+    return brand, category, narrowest
 
 
 def _content(packed: bytes) -> Content:

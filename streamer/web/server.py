@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import signal
 from importlib.resources import files
@@ -125,7 +126,8 @@ async def _item(request: web.Request) -> web.Response:
     item = await window.item(item_id)
     if item is None:
         return web.json_response({"error": f"nothing is known of item {item_id}"}, status=404)
-    return web.json_response({**item, "explanation": await window.explain(item_id)})
+    reasons = [dataclasses.asdict(reason) for reason in await window.explain(item_id) or ()]
+    return web.json_response({**item, "explanation": reasons})
 
 
 def _wanted(request: web.Request, name: str) -> str:

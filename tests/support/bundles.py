@@ -23,6 +23,8 @@ def random_predictor(seed: int = 0, members: int = 3) -> Predictor:
         group=np.array(group),
         mean=rng.normal(size=features),
         scale=rng.uniform(0.5, 2, features),
+        least=np.full(features, -50.0),
+        greatest=np.full(features, 50.0),
         knots=np.sort(rng.normal(size=(features, knots)), axis=1),
         components=rng.normal(size=(components, DIMENSIONS)) / np.sqrt(DIMENSIONS),
         content_mean=rng.normal(size=DIMENSIONS) / 20,

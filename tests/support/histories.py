@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import uuid
 from collections.abc import Sequence
@@ -122,4 +123,4 @@ async def begin(store: Store, logs: dict[tuple[str, int], int]) -> None:
 def split(length: int, rng: random.Random) -> list[tuple[int, int]]:
     """Cuts a log into contiguous chunks."""
     cuts = sorted({0, length, *(rng.randrange(length + 1) for _ in range(rng.randrange(4)))})
-    return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(a, b) for a, b in itertools.pairwise(cuts)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,7 @@ def test_the_window_decides_by_the_rule_however_the_log_is_cut(
     edges = [0, *sorted(cuts), len(ids)]
     decided = [
         bool(duplicate)
-        for first, last in zip(edges, edges[1:], strict=False)
+        for first, last in itertools.pairwise(edges)
         for duplicate in window.duplicates(ids[first:last], np.array(offsets[first:last], int))
     ]
     assert decided == by_the_rule(ids, offsets, size)

@@ -1,0 +1,41 @@
+"""A launch board as a table in the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from streamer.state.boards import Decision, Line
+
+_STAGE_COLOURS = {"cold": "blue", "warming": "yellow", "warm": "green"}
+
+
+def board_table(board: str, decision: Decision | None, lines: int | None = None) -> Table:
+    """Rank, change, item, score, stage and why; the first ``lines`` of the board."""
+    title = f"launch board: {board}" + (f"  #{decision.sequence}" if decision else "  (empty)")
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", expand=True)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("item", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("why", ratio=3, no_wrap=True, overflow="ellipsis")
+    for line in decision.lines[:lines] if decision else ():
+        colour = _STAGE_COLOURS[line.stage]
+        table.add_row(
+            str(line.rank),
+            _change(line),
+            line.title or line.item_id,
+            f"{100 * line.probability:.1f}%",
+            f"[{colour}]{line.stage}[/]",
+            line.reason,
+        )
+    return table
+
+
+def _change(line: Line) -> str:
+    if line.previous_rank is None:
+        return "[green]new[/]"
+    moved = line.previous_rank - line.rank
+    if moved == 0:
+        return "·"
+    return f"[green]▲{moved}[/]" if moved > 0 else f"[red]▼{-moved}[/]"

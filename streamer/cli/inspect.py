@@ -1,0 +1,148 @@
+"""streamer item | rank | explain | rescore"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from streamer.cli.options import AsJson, Broker, Group, Redis
+from streamer.errors import CheckFailed
+from streamer.settings import load
+
+ItemId = Annotated[str, typer.Argument(metavar="ITEM")]
+WATCH_SECONDS = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: streamer item 1095275 --json")(item)
+    app.command(epilog="Example: streamer rank all --watch")(rank)
+    app.command()(explain)
+    app.command()(rescore)
+
+
+def item(
+    item_id: ItemId, as_json: AsJson = False, redis: Redis = None, group: Group = None
+) -> None:
+    """Show all that is kept and said of an item: exact totals, rates, sentiment, score, boards."""
+    found = _look(redis, group, lambda window: window.item(item_id))
+    if found is None:
+        raise CheckFailed(f"nothing is known of item {item_id}")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _print_item(found)
+
+
+def explain(
+    item_id: ItemId, as_json: AsJson = False, redis: Redis = None, group: Group = None
+) -> None:
+    """Say why an item has its score: what each reason adds to the logit."""
+    reasons = _look(redis, group, lambda window: window.explain(item_id))
+    if reasons is None:
+        raise CheckFailed(f"nothing is known of item {item_id}")
+    if as_json:
+        told = [dataclasses.asdict(reason) for reason in reasons]
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    table = Table("reason", "value", "adds", box=None, header_style="bold")
+    for reason in reasons:
+        value = "" if reason.value is None else f"{reason.value:.3f}"
+        table.add_row(reason.words, value, f"{reason.contribution:+.3f}")
+    table.add_row("logit", "", f"{sum(r.contribution for r in reasons):+.3f}", style="bold")
+    Console().print(table)
+
+
+def rank(
+    board: Annotated[str, typer.Argument(help="Board: `all` or a category.")] = "all",
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date.")] = False,
+    as_json: AsJson = False,
+    redis: Redis = None,
+    group: Group = None,
+) -> None:
+    """Show a launch board as it was last decided."""
+    from streamer.board_table import board_table
+
+    if watch:
+        _watch(board, redis, group)
+        return
+    decision = _look(redis, group, lambda window: window.board(board))
+    if decision is None:
+        names = _look(redis, group, lambda window: window.boards.names())
+        raise CheckFailed(f"no board {board!r}; there are: {', '.join(names) or 'none yet'}")
+    if as_json:
+        import msgspec
+
+        lines = [
+            dict(zip(line.__struct_fields__, msgspec.structs.astuple(line), strict=True))
+            for line in decision.lines
+        ]
+        typer.echo(json.dumps({"sequence": decision.sequence, "lines": lines}, ensure_ascii=False))
+    else:
+        Console().print(board_table(board, decision))
+
+
+def rescore(broker: Broker = None, redis: Redis = None, group: Group = None) -> None:
+    """Score every item again as of the last event, publish and file it: a sweep at once."""
+    from rich.progress import Progress
+
+    from streamer.rescore import count_items, rescore_everything
+
+    settings = load(broker=broker, redis=redis, group=group)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("items", total=asyncio.run(count_items(settings)))
+        asyncio.run(
+            rescore_everything(settings, lambda done: progress.update(task, completed=done))
+        )
+
+
+def _watch(board: str, redis: str | None, group: str | None) -> None:
+    from streamer.board_table import board_table
+    from streamer.window import open_window
+
+    async def follow() -> None:
+        async with open_window(load(redis=redis, group=group)) as window:
+            with Live(auto_refresh=False) as live:
+                while True:
+                    live.update(board_table(board, await window.board(board)), refresh=True)
+                    await asyncio.sleep(WATCH_SECONDS)
+
+    asyncio.run(follow())
+
+
+def _look(redis: str | None, group: str | None, ask: Any) -> Any:
+    from streamer.window import open_window
+
+    async def look() -> Any:
+        async with open_window(load(redis=redis, group=group)) as window:
+            return await ask(window)
+
+    return asyncio.run(look())
+
+
+def _print_item(found: dict[str, Any]) -> None:
+    table = Table(box=None, show_header=False)
+    for name, value in found.items():
+        if isinstance(value, dict):
+            value = "  ".join(f"{k} {_short(v)}" for k, v in value.items())
+        elif name.endswith("_time") and value:
+            value = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(value))
+        table.add_row(f"[bold]{name}[/]", _short(value))
+    Console().print(table)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return " › ".join(map(str, value))
+    if isinstance(value, dict):
+        return "  ".join(f"{k} {_short(v)}" for k, v in value.items())
+    return str(value)

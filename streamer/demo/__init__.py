@@ -1,0 +1,1 @@
+"""Everything on this machine: servers, workers, encoder and page, fed with real data."""

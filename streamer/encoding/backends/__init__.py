@@ -1,0 +1,30 @@
+"""Who multiplies the matrices: one protocol, several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.encoding.tokenizer import Tokens
+
+
+class Backend(Protocol):
+    """One loaded model on one device.
+
+    ``streams`` forward passes may run at once, each from its own thread. ``padded`` says that
+    texts of a batch are brought to the length of its longest.
+    """
+
+    name: str
+    streams: int
+    padded: bool
+
+    def forward(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Pooled hidden states of the last layer, [texts, dimensions], not normalised.
+
+        ``batch`` is in order of length, shortest first.
+        """
+        ...

@@ -1,0 +1,92 @@
+"""The packed torch backend, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streamer.encoding.backends.flat import ROUND_TOKENS, FlatBert, Shape
+from streamer.encoding.tokenizer import Tokens
+from streamer.encoding.weights import Weights
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchFlat:
+    """A BERT in torch, batches packed without padding; implements Backend.
+
+    On a CPU each of the ``streams`` computes with ``threads`` threads.
+    """
+
+    padded = False
+
+    def __init__(
+        self,
+        weights: Weights,
+        tensors: Mapping[str, Tensor],
+        *,
+        precision: str,
+        streams: int = 1,
+        threads: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        self.name = f"torch-{device}-{precision}-{streams}x{threads}"
+        self.streams = streams
+        self._threads = threads
+        self._device = torch.device(device)
+        self._pooling = weights.pooling
+        self._local = threading.local()
+        self._bert = FlatBert(
+            Shape.of(weights.config),
+            tensors,
+            PRECISIONS[precision],
+            self._device,
+            fused=device == "cpu" and torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+        )
+
+    def forward(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+        self._claim_threads()
+        lengths = [len(tokens) for tokens in batch]
+        with torch.inference_mode():
+            hidden = self._bert(self._ids(batch, sum(lengths)), lengths)
+            pooled: NDArray[np.float32] = self._pool(hidden, lengths).cpu().numpy()
+        return pooled
+
+    def _ids(self, batch: Sequence[Tokens], total: int) -> Tensor:
+        room = -(-total // ROUND_TOKENS) * ROUND_TOKENS
+        ids = torch.full((room,), self._bert.shape.pad, dtype=torch.int64)
+        ids[:total] = torch.from_numpy(np.concatenate(batch))
+        if self._device.type == "cuda":
+            return ids.pin_memory().to(self._device, non_blocking=True)
+        return ids
+
+    def _pool(self, hidden: Tensor, lengths: Sequence[int]) -> Tensor:
+        counts = torch.tensor(lengths, device=hidden.device)
+        if self._pooling == "cls":
+            return hidden[counts.cumsum(0) - counts].float()
+        owner = torch.repeat_interleave(counts)
+        sums = hidden.new_zeros((len(lengths), hidden.shape[1]), dtype=torch.float32)
+        sums.index_add_(0, owner, hidden[: len(owner)].float())
+        return sums / counts[:, None]
+
+    def _claim_threads(self) -> None:
+        """torch keeps its thread count per calling thread, so each stream sets its own."""
+        if getattr(self._local, "threads", None) != self._threads:
+            torch.set_num_threads(self._threads)
+            self._local.threads = self._threads
+
+
+def load_tensors(weights: Weights) -> dict[str, Tensor]:
+    """An encoder's tensors by their transformers names, without a prefix of the whole model's."""
+    from safetensors.torch import load_file
+
+    from streamer.encoding.weights import TENSORS
+
+    tensors = load_file(weights.folder / TENSORS)
+    prefix = f"{weights.config['model_type'].replace('xlm-', '')}."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}

@@ -1,0 +1,80 @@
+"""What the model gets to see of a text: meaning kept, noise and hostile input removed.
+
+Every step is linear in the text's length, whatever the text: no pattern can backtrack across
+more than a bounded number of characters, and runs of combining marks, which make Unicode
+normalisation quadratic, are cut first.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Callable
+
+import regex
+
+RAW_CHARS_PER_CHAR = 8
+"""Markup may take this many times the room of the text in it before the cut comes too early."""
+
+_MAX_RUN = 3
+_MAX_MARKS = 4
+_WORD_CHARS = 24
+
+_ELEMENT = regex.compile(r"(?is)<(script|style)\b[^<>]{0,200}>(?:(?!<\1\b|</\1).)*+</\1\s*>")
+_COMMENT = regex.compile(r"(?s)<!--(?:(?!<!--|-->).)*+-->")
+_TAG = regex.compile(r"</?[A-Za-z][^<>]{0,500}>")
+_URL = regex.compile(r"(?i)\b(?:https?://|www\.)(?:www\.)?([a-z0-9.-]{1,80})[!-~]{0,2000}")
+_MARKS = regex.compile(rf"(\p{{M}}{{{_MAX_MARKS}}})\p{{M}}++")
+_SPACE = regex.compile(r"[\s\p{Cc}]++")
+_INVISIBLE = regex.compile(r"[\p{Cf}\p{Cs}\p{Co}\p{Cn}\uFE00-\uFE0F\U0001F3FB-\U0001F3FF]++")
+_RUN = regex.compile(rf"([^\d\s])\1{{{_MAX_RUN},}}+")
+_EMOJI = regex.compile(r"[\p{Emoji_Presentation}\p{Extended_Pictographic}--[\p{ASCII}]]", regex.V1)
+
+
+def clean(text: str, max_chars: int, reads_emoji: Callable[[str], bool]) -> str:
+    """The text as the tokenizer should get it, at most ``max_chars`` long; "" if nothing is left.
+
+    Markup, control and invisible characters go, full-width forms become ordinary ones, a run of
+    one character is cut to three (digits aside), an address shrinks to its host, and an emoji
+    that ``reads_emoji`` does not know is written out by its Unicode name.
+
+    >>> clean("<b>So</b>ooooo good&nbsp;!!!!! 😍 ｆｕｌｌ", 100, lambda emoji: False)
+    'So ooo good !!! smiling face with heart-shaped eyes full'
+    """
+    limit = max_chars * RAW_CHARS_PER_CHAR
+    text = text[:limit]
+    if "<" in text:
+        text = _without_markup(text)
+    if "&" in text:
+        text = html.unescape(text)
+    text = _URL.sub(r"\1 ", text)
+    if not text.isascii():
+        text = _plain(text)[:limit]
+    text = _RUN.sub(lambda run: run[1] * _MAX_RUN, _SPACE.sub(" ", text))
+    if not text.isascii():
+        text = _EMOJI.sub(lambda emoji: _spelt(emoji[0], reads_emoji), text)
+        text = _SPACE.sub(" ", text)
+    return cut(text.strip(), max_chars)
+
+
+def cut(text: str, max_chars: int) -> str:
+    """The beginning of the text, ending between words where words have spaces between them."""
+    if len(text) <= max_chars:
+        return text
+    space = text.rfind(" ", max_chars - _WORD_CHARS, max_chars + 1)
+    return text[: space if space > 0 else max_chars].rstrip()
+
+
+def _without_markup(text: str) -> str:
+    for pattern in (_ELEMENT, _COMMENT, _TAG):
+        text = pattern.sub(" ", text)
+    return text
+
+
+def _plain(text: str) -> str:
+    text = unicodedata.normalize("NFKC", _MARKS.sub(r"\1", text))
+    return _INVISIBLE.sub("", _SPACE.sub(" ", text))
+
+
+def _spelt(emoji: str, reads_emoji: Callable[[str], bool]) -> str:
+    return emoji if reads_emoji(emoji) else f" {unicodedata.name(emoji, '').lower()} "

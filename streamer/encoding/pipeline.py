@@ -1,0 +1,200 @@
+"""The stages between a request and its answer, on the event loop and on threads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from streamer.encoding.batcher import Batcher, LaneKey, Limits, Priority
+from streamer.encoding.cache import Cache, Encoded
+from streamer.encoding.encoder import Encoder
+from streamer.encoding.forward import Result, forward
+from streamer.encoding.model import Model
+from streamer.encoding.observer import Observer
+from streamer.encoding.prepare import Prepared, prepare
+from streamer.encoding.work import Request, Work
+from streamer.errors import BadEvent, Stalled, StreamerError
+
+PREPARE_TEXTS = 256
+
+
+class Pipeline:
+    """Answers requests in batches.
+
+    ``limits`` shape the batches; a forward pass that takes longer than
+    ``forward_timeout_seconds`` hangs, and breaks the pipeline: ``failure`` then says why, and
+    every request gets it.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        limits: Limits,
+        cache: Cache,
+        observer: Observer,
+        forward_timeout_seconds: float,
+    ) -> None:
+        self.encoder = encoder
+        self.failure: StreamerError | None = None
+        self._cache, self._observer = cache, observer
+        self._timeout = forward_timeout_seconds
+        self._batcher = Batcher[Work](limits)
+        self._inbox = {priority: deque[Request]() for priority in Priority}
+        self._outstanding: set[Request] = set()
+        self._underway: dict[bytes, Work] = {}
+        self._arrived, self._gathered = asyncio.Event(), asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads: set[ThreadPoolExecutor] = set()
+
+    def start(self) -> None:
+        self._run(self._prepare)
+        self._run_streams()
+
+    def swap(self, encoder: Encoder, limits: Limits) -> None:
+        """Texts prepared from now on go through ``encoder``; the old one's streams end after
+        the batch they are at, and the new streams encode what was prepared for it."""
+        self.encoder = encoder
+        self._batcher.limits = limits
+        self._run_streams()
+
+    def _run_streams(self) -> None:
+        for _ in range(self.encoder.streams):
+            self._run(partial(self._forward, self.encoder))
+
+    def _run(self, stage: Callable[[ThreadPoolExecutor], Coroutine[None, None, None]]) -> None:
+        thread = ThreadPoolExecutor(1)
+        task = asyncio.create_task(stage(thread))
+        self._threads.add(thread)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, thread))
+
+    async def stop(self) -> None:
+        """Lets running batches end; requests that are left are cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        hung = isinstance(self.failure, Stalled)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.shutdown, wait=not hung, cancel_futures=True)
+        for request in list(self._outstanding):
+            request.future.cancel()
+
+    def submit(self, request: Request) -> None:
+        """The request's future will be done: answered, refused, failed or cancelled."""
+        self._outstanding.add(request)
+        request.future.add_done_callback(partial(self._done, request))
+        self._inbox[request.priority].append(request)
+        self._observer.waiting(texts=len(self._outstanding))
+        self._arrived.set()
+
+    def _done(self, request: Request, future: asyncio.Future[object]) -> None:
+        self._outstanding.discard(request)
+        self._observer.waiting(texts=len(self._outstanding))
+
+    async def _prepare(self, thread: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._arrived.wait()
+            requests = self._unpack_inbox()
+            for kind in ("description", "review"):
+                chosen = [request for request in requests if request.kind == kind]
+                if chosen:
+                    model, started = self.encoder.model(kind), time.monotonic()
+                    prepared = await loop.run_in_executor(
+                        thread, prepare, model, chosen, self._cache
+                    )
+                    seconds = time.monotonic() - started
+                    self._observer.prepared(texts=len(chosen), seconds=seconds)
+                    self._gather(model, chosen, prepared)
+
+    def _unpack_inbox(self) -> list[Request]:
+        requests: list[Request] = []
+        for _, box in sorted(self._inbox.items()):
+            while box and len(requests) < PREPARE_TEXTS:
+                requests.append(box.popleft())
+        if not any(self._inbox.values()):
+            self._arrived.clear()
+        return requests
+
+    def _gather(
+        self, model: Model, requests: Sequence[Request], prepared: Sequence[Prepared]
+    ) -> None:
+        for request, result in zip(requests, prepared, strict=True):
+            if isinstance(result, BadEvent):
+                request.refuse(result)
+            elif isinstance(result, Encoded):
+                request.answer(result, model, "cached")
+            elif (twin := self._underway.get(result.key)) and twin.priority <= result.priority:
+                twin.requests.append(request)
+            else:
+                self._underway[result.key] = result
+                self._batcher.add(LaneKey(result.priority, (model, result.kind)), result)
+        self._gathered.set()
+
+    async def _forward(self, encoder: Encoder, thread: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        while self.encoder is encoder:
+            batch = await self._next_batch()
+            started = time.monotonic()
+            running = loop.run_in_executor(
+                thread, _encode, batch, self._cache, self._observer.split
+            )
+            try:
+                results = await asyncio.wait_for(running, self._timeout)
+            except TimeoutError:
+                raise Stalled(
+                    f"a forward pass of {len(batch)} texts hangs for {self._timeout:.0f} s; "
+                    "restart the encoder"
+                ) from None
+            self._settle(batch, results, time.monotonic() - started)
+
+    async def _next_batch(self) -> list[Work]:
+        while (taken := self._batcher.take(now := time.monotonic())) is None:
+            self._gathered.clear()
+            ready = self._batcher.ready_at()
+            try:
+                async with asyncio.timeout(None if ready is None else ready - now):
+                    await self._gathered.wait()
+            except TimeoutError:
+                pass
+        return taken[1]
+
+    def _settle(self, batch: Sequence[Work], results: Sequence[Result], seconds: float) -> None:
+        tokens = sum(work.length for work in batch)
+        padded = batch[0].model.backend.padded
+        computed = max(work.length for work in batch) * len(batch) if padded else tokens
+        self._observer.batch(texts=len(batch), tokens=tokens, computed=computed, seconds=seconds)
+        for work, result in zip(batch, results, strict=True):
+            if self._underway.get(work.key) is work:
+                del self._underway[work.key]
+            work.settle(result)
+
+    def _ended(self, thread: ThreadPoolExecutor, task: asyncio.Task[None]) -> None:
+        """An error that ends a stage ends the pipeline."""
+        if task.cancelled():
+            return
+        self._tasks.discard(task)
+        if (error := task.exception()) is None:
+            self._threads.discard(thread)
+            thread.shutdown(wait=False)
+            return
+        if not isinstance(error, StreamerError):
+            error = StreamerError(f"the encoder broke: {type(error).__name__}: {error}")
+        self.failure = error
+        for request in list(self._outstanding):
+            if not request.future.done():
+                request.future.set_exception(error)
+
+
+def _encode(batch: Sequence[Work], cache: Cache, on_split: Callable[[], None]) -> list[Result]:
+    results = forward(batch[0].model, batch, on_split)
+    cache.put_many(
+        (work.key, result)
+        for work, result in zip(batch, results, strict=True)
+        if isinstance(result, Encoded)
+    )
+    return results

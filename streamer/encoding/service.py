@@ -1,0 +1,156 @@
+"""The inference service: many callers hand in texts, one encoder answers them in batches.
+
+A text passes these stages, which overlap:
+
+1. `encode` waits until its priority has room (that is the back-pressure) and joins the inbox.
+2. *Prepare*, on a thread: inboxes are emptied in order of priority; texts are cleaned, looked
+   up in the cache, and tokenised, many at once.
+3. *Gather*, on the event loop: a text equal to one on its way joins it; the others wait in the
+   `Batcher` until enough have come together, or the deadline has passed.
+4. *Forward*, on one thread per stream of the backend: the model encodes a batch. A batch that
+   fails is cut in two; a text that fails alone raises BadEvent to its callers.
+5. Results go to the cache and to everyone who waits for them.
+
+A batch belongs to one model, whose fingerprint its results carry. `swap` changes the encoder
+for texts prepared from then on; those already prepared are still encoded by the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from streamer.encoding.batcher import Limits, Priority
+from streamer.encoding.cache import Cache, MemoryCache
+from streamer.encoding.encoder import Encoder
+from streamer.encoding.observer import Observer, Silent
+from streamer.encoding.pipeline import Pipeline
+from streamer.encoding.work import Answer, Request
+from streamer.errors import BadEvent
+from streamer.events import Encoding, Text
+from streamer.settings import Settings
+
+ROOM = 2048
+"""Texts of one priority inside the service; further callers of `encode` wait outside."""
+
+CACHE_SIZE = 50_000
+
+FORWARD_TIMEOUT_SECONDS = 120.0
+"""A forward pass that takes longer hangs: no batch within a sane token budget takes a tenth."""
+
+_PRIORITIES = {"description": Priority.DESCRIPTION, "review": Priority.REVIEW}
+
+
+class EncodingService:
+    """Queue → clean → tokenise → batch → forward → heads; see the module docstring for the stages."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        batch_tokens: int,
+        deadline_seconds: float,
+        cache: Cache | None = None,
+        observer: Observer | None = None,
+        forward_timeout_seconds: float = FORWARD_TIMEOUT_SECONDS,
+    ) -> None:
+        self._observer: Observer = observer or Silent()
+        self._room = {priority: asyncio.Semaphore(ROOM) for priority in Priority}
+        self._batch_tokens, self._deadline = batch_tokens, deadline_seconds
+        self._pipeline = Pipeline(
+            encoder,
+            self._limits(encoder),
+            cache or MemoryCache(CACHE_SIZE),
+            self._observer,
+            forward_timeout_seconds,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        backend: str = "auto",
+        cache: Cache | None = None,
+        observer: Observer | None = None,
+    ) -> EncodingService:
+        """Loads the weights, chooses a backend and warms it up: seconds, so not on an event loop.
+
+        Raises ConfigurationError, BundleError.
+        """
+        return cls(
+            Encoder.open(settings, backend),
+            batch_tokens=settings.encoder_batch_tokens,
+            deadline_seconds=settings.encoder_deadline_seconds,
+            cache=cache,
+            observer=observer,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the model that descriptions go through."""
+        return self._pipeline.encoder.description.fingerprint
+
+    @property
+    def dimensions(self) -> int:
+        return self._pipeline.encoder.description.dimensions
+
+    @property
+    def backend(self) -> str:
+        return self._pipeline.encoder.description.backend.name
+
+    async def start(self) -> None:
+        self._pipeline.start()
+
+    def swap(self, encoder: Encoder) -> None:
+        """Changes the encoder while texts keep coming; none is lost, or read by two models.
+
+        Open the new one elsewhere first (`Encoder.open` on a thread), so that nothing stalls.
+        """
+        self._pipeline.swap(encoder, self._limits(encoder))
+
+    async def stop(self) -> None:
+        """Lets running batches end; who still waits for a text gets CancelledError."""
+        await self._pipeline.stop()
+
+    async def encode(self, text: Text, *, priority: Priority | None = None) -> Encoding:
+        """The encoding of one text. Waits while the service is full.
+
+        Raises BadEvent for a text that can't be encoded; Stalled or ModelBroken when the
+        service is beyond repair, from then on for every text.
+        """
+        chosen = _PRIORITIES[text.kind] if priority is None else priority
+        async with self._room[chosen]:
+            if self._pipeline.failure:
+                raise self._pipeline.failure
+            arrived = time.monotonic()
+            future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self._pipeline.submit(Request(text.text, text.kind, chosen, arrived, future))
+            try:
+                answer = await future
+            except BadEvent:
+                self._observer.answered(
+                    priority=chosen, outcome="refused", seconds=time.monotonic() - arrived
+                )
+                raise
+        self._observer.answered(
+            priority=chosen, outcome=answer.outcome, seconds=time.monotonic() - arrived
+        )
+        return _event(text, answer)
+
+    def _limits(self, encoder: Encoder) -> Limits:
+        return Limits(self._batch_tokens, self._deadline, encoder.description.backend.padded)
+
+
+def _event(text: Text, answer: Answer) -> Encoding:
+    return Encoding(
+        item_id=text.item_id,
+        kind=text.kind,
+        text_id=text.text_id,
+        time=text.time,
+        order=text.order,
+        event_id=text.event_id,
+        fingerprint=answer.fingerprint,
+        vector=answer.encoded.vector,
+        sentiment=answer.encoded.sentiment,
+    )

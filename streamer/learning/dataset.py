@@ -1,0 +1,197 @@
+"""Training examples: looks at items with features, and labels that look only forward."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.embedded import valkey
+from streamer.events import Behaviour, Encoding, NewItem
+from streamer.judge import actions
+from streamer.learning.replay import Look, Replay
+from streamer.replay.record import Source, TimedRecord
+from streamer.settings import Settings, load
+from streamer.state.connection import connected
+from streamer.state.features import features
+from streamer.state.keys import Keys
+from streamer.state.store import Store
+
+DAY = 86400.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """Which launches are learnt from, and what success is.
+
+    A launch is an item's first upsert from ``first_day`` to before ``last_day`` after ``day_zero``
+    (seconds). It is a success if the number of distinct buyers within ``horizon_days`` is strictly
+    above the ``quantile`` of its cohort: launches of the same ``cohort_days``.
+    """
+
+    day_zero: float
+    first_day: float
+    last_day: float
+    horizon_days: float = 56.0
+    cohort_days: float = 30.0
+    quantile: float = 0.8
+
+    def includes(self, item: NewItem) -> bool:
+        return self.first_day <= self.day(item.time) < self.last_day
+
+    def day(self, time: float) -> float:
+        return (time - self.day_zero) / DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Examples, a row each: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
+    (shopper actions so far), ``age`` (days), ``launch_day``, ``label`` (0 or 1), ``item``."""
+
+    x: Floats
+    content: NDArray[np.float32]
+    actions: Floats
+    age: Floats
+    launch_day: Floats
+    label: NDArray[np.int64]
+    item: NDArray[np.str_]
+
+    def where(self, mask: NDArray[np.bool_]) -> Dataset:
+        return Dataset(*(getattr(self, name)[mask] for name in self.__slots__))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def save(self, path: Path) -> None:
+        arrays = {name: getattr(self, name) for name in self.__slots__}
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Dataset:
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**{name: arrays[name] for name in cls.__slots__})
+
+
+def build(
+    source: Source,
+    launches: Launches,
+    ages_days: tuple[float, ...],
+    encodings: Mapping[str, Encoding],
+    fingerprint: str,
+    dimensions: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Dataset:
+    """Replays the source on an embedded Valkey and collects the examples.
+
+    ``encodings`` are the descriptions' by item. Raises DependencyMissing.
+    """
+    buyers = _Buyers(launches)
+    with tempfile.TemporaryDirectory() as folder:
+        server, url = valkey(Path(folder))
+        with server:
+            looks = asyncio.run(
+                _replay(
+                    load(redis=url),
+                    buyers.watching(source),
+                    launches,
+                    ages_days,
+                    encodings,
+                    (fingerprint, dimensions),
+                    progress,
+                )
+            )
+    return _assemble(looks, buyers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    ids: list[str]
+    x: Floats
+    content: NDArray[np.float32]
+    actions: Floats
+    age: Floats
+
+
+async def _replay(
+    settings: Settings,
+    records: Iterable[TimedRecord],
+    launches: Launches,
+    ages_days: tuple[float, ...],
+    encodings: Mapping[str, Encoding],
+    encoder: tuple[str, int],
+    progress: Callable[[int], None],
+) -> list[_Seen]:
+    async with connected(settings) as client:
+        store = Store(client, Keys("replay", shards=1), user_retention_seconds=0)
+        replay = Replay(
+            store,
+            ages_days,
+            launches.includes,
+            lambda item: [encodings[item.item_id]] if item.item_id in encodings else [],
+        )
+        return [_seen(look, *encoder) async for look in replay.run(records, progress)]
+
+
+def _seen(look: Look, fingerprint: str, dimensions: int) -> _Seen:
+    found = features(look.items, look.kin, look.time, fingerprint, dimensions)
+    return _Seen(look.items.ids, found.x, found.content, actions(look.items), look.age)
+
+
+class _Buyers:
+    """Counts distinct buyers of each launch within the horizon while the log goes by."""
+
+    def __init__(self, launches: Launches) -> None:
+        self._launches = launches
+        self.launched: dict[str, float] = {}
+        self.buyers: defaultdict[str, set[str | None]] = defaultdict(set)
+
+    def watching(self, records: Iterable[TimedRecord]) -> Iterator[TimedRecord]:
+        horizon = self._launches.horizon_days * DAY
+        for record in records:
+            event = record.value
+            if isinstance(event, NewItem):
+                self.launched.setdefault(event.item_id, event.time)
+            elif isinstance(event, Behaviour) and event.type == "purchase":
+                launch = self.launched.get(event.item_id)
+                if launch is not None and event.time <= launch + horizon:
+                    self.buyers[event.item_id].add(event.user_id)
+            yield record
+
+    def labels(self) -> dict[str, int]:
+        """1 for each launch strictly above its cohort's quantile, else 0."""
+        cohorts: defaultdict[int, list[str]] = defaultdict(list)
+        for item_id, time in self.launched.items():
+            day = self._launches.day(time)
+            if self._launches.first_day <= day < self._launches.last_day:
+                cohorts[int(day // self._launches.cohort_days)].append(item_id)
+        labels: dict[str, int] = {}
+        for members in cohorts.values():
+            counts = np.array([len(self.buyers[item_id]) for item_id in members])
+            bar = np.quantile(counts, self._launches.quantile)
+            labels |= {m: int(c > bar) for m, c in zip(members, counts.tolist(), strict=True)}
+        return labels
+
+    def launch_day(self, item_id: str) -> float:
+        return self._launches.day(self.launched[item_id])
+
+
+def _assemble(looks: list[_Seen], buyers: _Buyers) -> Dataset:
+    labels = buyers.labels()
+    ids = [item_id for look in looks for item_id in look.ids]
+    return Dataset(
+        x=np.concatenate([look.x for look in looks]),
+        content=np.concatenate([look.content for look in looks]),
+        actions=np.concatenate([look.actions for look in looks]),
+        age=np.concatenate([look.age for look in looks]),
+        launch_day=np.array([buyers.launch_day(item_id) for item_id in ids]),
+        label=np.array([labels[item_id] for item_id in ids]),
+        item=np.array(ids),
+    )

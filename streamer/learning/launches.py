@@ -1,0 +1,67 @@
+"""The launches that come with the project: Complete Journey's, split by time as documented."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from streamer.events import Encoding, NewItem, Text
+from streamer.intake import description_text
+from streamer.learning.dataset import Dataset, Launches, build
+from streamer.learning.replay import AT_FIRST_SIGHT
+from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
+
+LAUNCHES = Launches(day_zero=DAY_ZERO, first_day=90.0, last_day=309.0)
+TEST_FROM_DAY = 220.0
+AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1.0, 3.0, 7.0, 14.0, 28.0)
+"""First sight is before the first sale; 0 is right after it."""
+IMPRESSION_SHARE = 0.05
+
+_STATE = Path(__file__).parent.parent / "state"
+
+
+def journey(impression_share: float = IMPRESSION_SHARE) -> CompleteJourney:
+    """The year, with everything that happened in it."""
+    return CompleteJourney(impression_share=impression_share, history="full")
+
+
+def descriptions(source: CompleteJourney) -> list[Text]:
+    """The descriptions of the launches."""
+    return [
+        description_text(record.value, record.value.item_id)
+        for record in source
+        if isinstance(record.value, NewItem) and LAUNCHES.includes(record.value)
+    ]
+
+
+def dataset(
+    source: CompleteJourney,
+    encodings: list[Encoding],
+    fingerprint: str,
+    dimensions: int,
+    cache: Path,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Dataset:
+    """The examples, from the cache if log, options, encoder and code are the same."""
+    path = cache / f"launches-{_key(source, fingerprint)}.npz"
+    if path.exists():
+        progress(source.total)
+        return Dataset.load(path)
+    by_item = {encoding.item_id: encoding for encoding in encodings}
+    data = build(source, LAUNCHES, AGES_DAYS, by_item, fingerprint, dimensions, progress)
+    cache.mkdir(parents=True, exist_ok=True)
+    data.save(path)
+    return data
+
+
+def _key(source: CompleteJourney, fingerprint: str) -> str:
+    """A hash of the log, what is made of it, and the code that makes it."""
+    digest = hashlib.sha256()
+    for part in (source.about, source.total, LAUNCHES, AGES_DAYS, fingerprint):
+        digest.update(repr(part).encode())
+    own = Path(__file__).parent
+    for code in sorted([*_STATE.iterdir(), own / "replay.py", own / "dataset.py"]):
+        if code.suffix in {".py", ".lua"}:
+            digest.update(code.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,28 @@
+"""How good predictions are: ranking and calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+CALIBRATION_BINS = 10
+
+
+def auc(label: Labels, score: Floats) -> float:
+    """Area under the ROC curve; NaN where there is only one outcome."""
+    if label.min() == label.max():
+        return float("nan")
+    return float(roc_auc_score(label, score))
+
+
+def expected_calibration_error(label: Labels, probability: Floats) -> float:
+    """Mean distance between predicted and observed rate over bins of equal size (Naeini et al.,
+    AAAI 2015, with equal-mass bins)."""
+    order = np.argsort(probability, kind="stable")
+    bins = [b for b in np.array_split(order, CALIBRATION_BINS) if len(b)]
+    distances = [len(b) * abs(probability[b].mean() - label[b].mean()) for b in bins]
+    return float(sum(distances) / len(label))

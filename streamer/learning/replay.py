@@ -1,0 +1,180 @@
+"""Replays an event log through the state code that serves, and looks at items on the way.
+
+There is no second implementation of a feature: events are aggregated, applied and read back by the
+same functions, on a Redis of the replay's own. Items are looked at at given ages. An item's own
+state is exactly that of the moment; its relatives may be up to `WINDOW_SECONDS` ahead, as they are
+live, where other partitions run ahead by a little.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+import numpy as np
+
+from streamer.chunk import Chunk
+from streamer.events import Behaviour, Encoding, NewItem
+from streamer.replay.record import TimedRecord
+from streamer.state import behaviour, catalogue
+from streamer.state.birth import Extent, open_logs
+from streamer.state.columns import Pseudonyms, columns
+from streamer.state.encoded import apply_encodings
+from streamer.state.features import needed_kin
+from streamer.state.kin import KinTable
+from streamer.state.known import KnownItems
+from streamer.state.layout import DAY
+from streamer.state.reading import read_items
+from streamer.state.store import Store
+from streamer.state.touched import Touched
+
+AT_FIRST_SIGHT = -1.0
+"""The age of an item that has just come up in the catalogue, before anyone has done anything."""
+WINDOW_SECONDS = 3600.0
+WINDOW_RECORDS = 4000
+_CATALOGUE, _BEHAVIOUR = "replayed-items", "replayed-behaviour"
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Items looked at together, each at its own ``time`` (seconds) and ``age`` (days)."""
+
+    items: Touched
+    kin: KinTable
+    time: np.ndarray
+    age: np.ndarray
+
+
+@dataclass
+class Replay:
+    """Feeds records, in time order, to a store that is empty at first.
+
+    ``ages_days`` says at which ages an item is looked at; ``wanted`` which items, by their first
+    upsert and its time. ``encode`` gives the encodings that are to be there with an item's first
+    look; it may give none.
+    """
+
+    store: Store
+    ages_days: Sequence[float]
+    wanted: Callable[[NewItem], bool]
+    encode: Callable[[NewItem], Iterable[Encoding]] = lambda _: ()
+    known: KnownItems = field(default_factory=lambda: KnownItems(200_000))
+    kin: KinTable = field(default_factory=KinTable)
+    _pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("replay"))
+    _offsets: dict[str, int] = field(default_factory=lambda: {_CATALOGUE: 0, _BEHAVIOUR: 0})
+    _due: list[tuple[float, float, str]] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+
+    async def run(
+        self, records: Iterable[TimedRecord], progress: Callable[[int], None]
+    ) -> AsyncIterator[Look]:
+        """Replays everything; yields looks as they fall due. ``progress`` is told how many records
+        are done."""
+        await open_logs(
+            self.store, [Extent(log, 0, log, None, 0, 2**53) for log in (_CATALOGUE, _BEHAVIOUR)]
+        )
+        done = 0
+        for window in _windows(records):
+            async for look in self._window(window):
+                yield look
+            done += len(window)
+            progress(done)
+
+    async def _window(self, window: list[TimedRecord]) -> AsyncIterator[Look]:
+        events = [record.value for record in window if not isinstance(record.value, bytes)]
+        self._schedule(events)
+        looks = self._falling_due(window[-1].time)
+        pending: defaultdict[str, list[Behaviour | NewItem]] = defaultdict(list)
+        for event in events:
+            pending[event.item_id].append(event)
+        while looks:
+            now = {item_id: times.pop(0) for item_id, times in looks.items()}
+            looks = {item_id: times for item_id, times in looks.items() if times}
+            await self._apply(_taken(pending, now))
+            yield await self._look(now)
+        await self._apply([event for left in pending.values() for event in left])
+
+    def _schedule(self, events: Iterable[Behaviour | NewItem]) -> None:
+        for event in events:
+            if not isinstance(event, NewItem) or event.item_id in self._seen:
+                continue
+            self._seen.add(event.item_id)
+            if self.wanted(event):
+                for age in self.ages_days:
+                    moment = event.time + max(age, 0.0) * DAY
+                    heappush(self._due, (moment, age, event.item_id))
+
+    def _falling_due(self, before: float) -> dict[str, list[tuple[float, float]]]:
+        """(time, age) of every look that is due before this time, by item, in order."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        while self._due and self._due[0][0] < before:
+            time, age, item_id = heappop(self._due)
+            found.setdefault(item_id, []).append((time, age))
+        return found
+
+    async def _apply(self, events: Sequence[Behaviour | NewItem]) -> None:
+        items = [event for event in events if isinstance(event, NewItem)]
+        acts = [event for event in events if isinstance(event, Behaviour)]
+        if items:
+            await self._apply_items(items)
+        if acts:
+            await self._apply_behaviour(acts)
+
+    async def _apply_items(self, events: list[NewItem]) -> None:
+        chunk = self._chunk(_CATALOGUE, len(events))
+        batch = catalogue.CatalogueBatch(chunk, events, chunk.offsets, _NONE, _NONE)
+        touched = await catalogue.apply_items(self.store, batch, self.known)
+        await catalogue.apply_kin(self.store, batch, touched, self.kin)
+        encodings = [encoding for event in events for encoding in self.encode(event)]
+        if encodings:
+            await apply_encodings(self.store, encodings, self.known)
+
+    async def _apply_behaviour(self, events: list[Behaviour]) -> None:
+        chunk = self._chunk(_BEHAVIOUR, len(events))
+        rows = columns(events, chunk.offsets, self._pseudonyms)
+        batch = behaviour.BehaviourBatch(chunk, rows, _NONE, _NONE)
+        touched = await behaviour.apply_items(self.store, batch, self.known)
+        await behaviour.apply_kin(self.store, batch, touched, self.kin)
+
+    def _chunk(self, log: str, records: int) -> Chunk:
+        start = self._offsets[log]
+        self._offsets[log] = start + records
+        offsets = np.arange(start, start + records)
+        return Chunk(log, 0, log, start, start + records, offsets, offsets, [], [])
+
+    async def _look(self, now: dict[str, tuple[float, float]]) -> Look:
+        items = await read_items(self.store, list(now), self.known)
+        await self.kin.ensure(self.store, needed_kin(items))
+        times = np.array([now[item_id] for item_id in items.ids]).reshape(-1, 2)
+        return Look(items, self.kin, times[:, 0], times[:, 1])
+
+
+def _windows(records: Iterable[TimedRecord]) -> Iterator[list[TimedRecord]]:
+    window: list[TimedRecord] = []
+    for record in records:
+        if window and (
+            len(window) >= WINDOW_RECORDS or record.time - window[0].time >= WINDOW_SECONDS
+        ):
+            yield window
+            window = []
+        window.append(record)
+    if window:
+        yield window
+
+
+def _taken(
+    pending: dict[str, list[Behaviour | NewItem]], now: dict[str, tuple[float, float]]
+) -> list[Behaviour | NewItem]:
+    """Takes out the events of these items up to their moments."""
+    taken: list[Behaviour | NewItem] = []
+    for item_id, (moment, age) in now.items():
+        events = pending.get(item_id, [])
+        count = sum(event.time <= moment for event in events)
+        if age == AT_FIRST_SIGHT:
+            count = next((n for n, e in enumerate(events, 1) if isinstance(e, NewItem)), 0)
+        taken += events[:count]
+        del events[:count]
+    return taken

@@ -1,0 +1,74 @@
+"""Reports: what a command measured, as JSON of one shape."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from streamer import __version__
+
+
+@dataclass(slots=True)
+class Results:
+    """Results of one command; the clock starts when it is made."""
+
+    command: str
+    parameters: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+
+    def add(
+        self,
+        name: str,
+        value: float,
+        unit: str,
+        *,
+        peer: str | None = None,
+        peer_value: float | None = None,
+    ) -> None:
+        """One result; against a peer that did the same work in the same run, also the ratio."""
+        row: dict[str, Any] = {"name": name, "value": value, "unit": unit}
+        if peer is not None and peer_value is not None:
+            row |= {"peer": peer, "peer_value": peer_value}
+            row["ratio"] = value / peer_value if peer_value else None
+        self.rows.append(row)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "command": self.command,
+            "version": __version__,
+            "parameters": self.parameters,
+            "machine": _machine(),
+            "seconds": round(time.monotonic() - self._started, 3),
+            "results": self.rows,
+        }
+
+
+def write(results: Results, path: Path | None) -> None:
+    """Writes the report where one is wanted."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(results.as_dict(), indent=2) + "\n")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
