@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamer.chunk import Chunk
 from streamer.events import BoardChange
@@ -14,8 +18,32 @@ from streamer.patience import patiently
 from streamer.publish import Publisher
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Filing
+from streamer.state.known import Facts
 from streamer.topology import BOARD_CHANGES
 from streamer.wire import pack
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What filing needs of a chunk's scores, and nothing that would keep the rest in memory."""
+
+    ids: list[str]
+    facts: list[Facts | None]
+    versions: Floats
+    probability: Floats
+    time: float
+
+    @classmethod
+    def of(cls, judged: Judged) -> Scored:
+        facts = [known.facts for known in judged.items.known]
+        probability = judged.scores.probability
+        return cls(judged.items.ids, facts, judged.versions.copy(), probability, judged.time)
+
+    def age(self, place: int) -> tuple[float, float]:
+        """The version and stream time of a score: of two, the larger is the later one."""
+        return float(self.versions[place]), self.time
 
 
 class Filer:
@@ -26,12 +54,12 @@ class Filer:
         self._boards = boards
         self._publisher = publisher
         self._settings = settings
-        self._judged: list[Judged] = []
+        self._scored: list[Scored] = []
         self._chunks: list[Chunk] = []
 
     def add(self, judged: Judged, chunk: Chunk | None = None) -> None:
         """Takes the scores of a chunk's items, and the chunk itself, to be marked as done."""
-        self._judged.append(judged)
+        self._scored.append(Scored.of(judged))
         if chunk is not None:
             self._chunks.append(chunk)
 
@@ -43,9 +71,9 @@ class Filer:
 
     async def flush(self) -> None:
         """Files the latest score of every item collected so far."""
-        judged, self._judged = self._judged, []
+        scored, self._scored = self._scored, []
         chunks, self._chunks = self._chunks, []
-        by_board = filings(judged, self._settings.launch_window_days)
+        by_board = filings(scored, self._settings.launch_window_days)
         if by_board:
             await patiently(lambda: self._boards.file(by_board))
             await self._announce(by_board)
@@ -60,26 +88,20 @@ class Filer:
         await self._publisher.publish(self._settings.topic(BOARD_CHANGES.name), records)
 
 
-def filings(judged: Sequence[Judged], launch_window_days: float) -> dict[str, list[Filing]]:
+def filings(scored: Sequence[Scored], launch_window_days: float) -> dict[str, list[Filing]]:
     """By board, where each item belongs by its latest score."""
-    latest: dict[str, tuple[Judged, int]] = {}
-    for some in judged:
-        versions = some.versions.tolist()
-        for place, item_id in enumerate(some.items.ids):
+    latest: dict[str, tuple[Scored, int]] = {}
+    for some in scored:
+        for place, item_id in enumerate(some.ids):
             before = latest.get(item_id)
-            if before is None or (versions[place], some.time) >= _age(*before):
+            if before is None or some.age(place) >= before[0].age(before[1]):
                 latest[item_id] = some, place
     by_board: defaultdict[str, list[Filing]] = defaultdict(list)
     for item_id, (some, place) in latest.items():
-        facts = some.items.known[place].facts
+        facts = some.facts[place]
         if facts:
-            version, time = _age(some, place)
-            listed = may_be_listed(facts, time, launch_window_days)
-            score = float(some.scores.probability[place]) if listed else None
+            listed = may_be_listed(facts, some.time, launch_window_days)
+            score = float(some.probability[place]) if listed else None
             for board in boards_of(facts):
-                by_board[board].append(Filing(item_id, version, time, score))
+                by_board[board].append(Filing(item_id, *some.age(place), score))
     return by_board
-
-
-def _age(judged: Judged, place: int) -> tuple[float, float]:
-    return float(judged.versions[place]), judged.time

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     )
 
     chunk_max_records: Count = Field(4000, description="records of one partition handled at once")
-    in_flight_max_records: Count = Field(16_000, description="records per partition not yet done")
+    in_flight_max_records: Count = Field(8_000, description="records per partition not yet done")
     in_flight_max_bytes: Count = Field(
         32 * 2**20, description="bytes per partition not yet done; a larger record passes alone"
     )
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     sweep_interval_seconds: Positive = Field(
         300.0, description="every live item is scored again within this time"
     )
-    item_cache_size: Count = Field(50_000, description="items whose facts a worker keeps at hand")
+    item_cache_size: Count = Field(10_000, description="items whose facts a worker keeps at hand")
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")
     encoder: str = Field(

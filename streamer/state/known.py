@@ -76,6 +76,10 @@ class Known:
 NOTHING = Known()
 
 
+MAX_CACHED_BYTES = 8192
+"""What is beside an item's record is not kept when it is longer than this: it comes again."""
+
+
 @dataclass(slots=True)
 class KnownItems:
     """A bounded cache of Known by item id; the oldest half is dropped when it is full."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.state.known import Known, KnownItems, parse
+from streamer.state.known import MAX_CACHED_BYTES, Known, KnownItems, parse
 from streamer.state.layout import ITEM
 from streamer.state.store import Entry
 
@@ -54,7 +54,8 @@ def touched(
             continue
         if isinstance(entry, list):
             record, beside = parse(entry)
-            cache.put(item_id, beside)
+            if sum(len(part) for part in entry[1:] if part) <= MAX_CACHED_BYTES:
+                cache.put(item_id, beside)
         else:
             record = entry
         found.append(item_id)
