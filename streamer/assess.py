@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from streamer import metrics
 from streamer.clock import StreamClock
 from streamer.judge import Judge, Judged
-from streamer.patience import patiently
+from streamer.patience import Calling, patiently
 from streamer.state.features import needed_kin
 from streamer.state.kin import KinTable
 from streamer.state.known import KnownItems
@@ -17,9 +17,18 @@ from streamer.state.touched import Touched
 
 
 class Assessor:
-    """The state, what is at hand of it, and the judge."""
+    """The state, what is at hand of it, and the judge. ``calling`` says what happens while Redis
+    does not answer."""
 
-    def __init__(self, store: Store, judge: Judge, clock: StreamClock, cache_size: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        judge: Judge,
+        clock: StreamClock,
+        cache_size: int,
+        calling: Calling = patiently,
+    ) -> None:
+        self._calling = calling
         self.store = store
         self.judge = judge
         self.clock = clock
@@ -29,17 +38,17 @@ class Assessor:
     async def score(self, items: Touched) -> Judged:
         """The items' scores as of now."""
         with metrics.PHASE_SECONDS.labels("score").time():
-            await patiently(lambda: self.kin.ensure(self.store, needed_kin(items)))
+            await self._calling(lambda: self.kin.ensure(self.store, needed_kin(items)))
             return self.judge.judge(items, self.kin, self.clock.now())
 
     async def refresh(self, item_ids: Sequence[str]) -> Judged:
         """Those of the items that have a state, with their scores as of now."""
-        items = await patiently(lambda: read_items(self.store, item_ids, self.known))
+        items = await self._calling(lambda: read_items(self.store, item_ids, self.known))
         return await self.score(items)
 
     async def learn_time(self) -> None:
         """Takes in how far other workers have come."""
-        self.clock.advance(await patiently(self.store.clock))
+        self.clock.advance(await self._calling(self.store.clock))
 
     def forget_everything(self) -> None:
         """Empties what is at hand: Redis was found to have lost writes."""

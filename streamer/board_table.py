@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from streamer.state.boards import Decision, Line
+from streamer.printable import printable
+from streamer.state.boards import Decision
+from streamer.state.line import Line
 
 _STAGE_COLOURS = {"cold": "blue", "warming": "yellow", "warm": "green"}
 
@@ -12,7 +14,9 @@ _STAGE_COLOURS = {"cold": "blue", "warming": "yellow", "warm": "green"}
 def board_table(board: str, decision: Decision | None, lines: int | None = None) -> Table:
     """Rank, change, item, score, stage and why; the first ``lines`` of the board."""
     title = f"launch board: {board}" + (f"  #{decision.sequence}" if decision else "  (empty)")
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", expand=True)
+    table = Table(
+        title=printable(title), title_justify="left", box=None, header_style="bold", expand=True
+    )
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("item", ratio=3, no_wrap=True, overflow="ellipsis")
@@ -24,12 +28,16 @@ def board_table(board: str, decision: Decision | None, lines: int | None = None)
         table.add_row(
             str(line.rank),
             _change(line),
-            line.title or line.item_id,
-            f"{100 * line.probability:.1f}%",
+            printable(line.title or line.item_id),
+            _percent(line.probability),
             f"[{colour}]{line.stage}[/]",
-            line.reason,
+            printable(line.reason),
         )
     return table
+
+
+def _percent(probability: float) -> str:
+    return ">99.9%" if probability > 0.999 else f"{100 * probability:.1f}%"
 
 
 def _change(line: Line) -> str:

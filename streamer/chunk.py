@@ -46,7 +46,7 @@ class Chunk:
         return len(self.values)
 
     def processed(self) -> None:
-        """The state has the chunk: its place in memory may be given to the next one."""
+        """Its scores are published: its place in memory may be given to the next one."""
         if self.source:
             self.source.processed(self)
 

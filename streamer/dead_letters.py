@@ -23,6 +23,8 @@ from streamer.topology import DEAD_LETTERS
 _read = msgspec.msgpack.Decoder(DeadLetter).decode
 QUIET_MS = 1000
 """A partition is read to its end when nothing more comes for this long."""
+MAX_RECORD_BYTES = 2**30
+"""What came through the broker once may go through it again: it sets the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Place:
         """Raises ConfigurationError."""
         topic, _, rest = text.partition("/")
         partition, _, offset = rest.partition("/")
-        if not (topic and partition.isdigit() and offset.isdigit()):
+        if not (topic and partition.isdecimal() and offset.isdecimal()):
             raise ConfigurationError(f"{text!r} is not a dead letter: give TOPIC/PARTITION/OFFSET")
         return cls(topic, int(partition), int(offset))
 
@@ -67,7 +69,9 @@ def replay(settings: Settings, letters: Iterable[DeadLetter]) -> Iterator[tuple[
 
     Raises BrokerUnavailable.
     """
-    producer = KafkaProducer(bootstrap_servers=settings.broker, acks="all")
+    producer = KafkaProducer(
+        bootstrap_servers=settings.broker, acks="all", max_request_size=MAX_RECORD_BYTES
+    )
     try:
         for letter in letters:
             yield letter, _send_again(settings, producer, letter)
@@ -78,17 +82,18 @@ def replay(settings: Settings, letters: Iterable[DeadLetter]) -> Iterator[tuple[
 
 
 def _send_again(settings: Settings, producer: KafkaProducer, letter: DeadLetter) -> str:
-    value = _whole(settings, letter) if letter.truncated else letter.value
-    if letter.truncated and value is None:
+    whole = _whole(settings, letter) if letter.truncated else (letter.key, letter.value)
+    if whole is None:
         return "lost: only its beginning was kept, and its topic does not retain it any more"
-    producer.send(letter.topic, key=letter.key, value=value).get(timeout=30)
+    key, value = whole
+    producer.send(letter.topic, key=key, value=value).get(timeout=30)
     topic = settings.topic(DEAD_LETTERS.name)
     producer.send(topic, key=str(place_of(letter)).encode(), value=None).get(timeout=30)
     return "sent again"
 
 
-def _whole(settings: Settings, letter: DeadLetter) -> bytes | None:
-    """The record as it still is in its topic, or None."""
+def _whole(settings: Settings, letter: DeadLetter) -> tuple[bytes | None, bytes | None] | None:
+    """Key and value of the record as it still is in its topic, or None."""
     with _consumer(settings) as consumer:
         place = TopicPartition(letter.topic, letter.partition)
         consumer.assign([place])
@@ -96,8 +101,7 @@ def _whole(settings: Settings, letter: DeadLetter) -> bytes | None:
         for records in consumer.poll(timeout_ms=10 * QUIET_MS).values():
             for record in records:
                 if record.offset == letter.offset:
-                    value: bytes | None = record.value
-                    return value
+                    return record.key, record.value
     return None
 
 

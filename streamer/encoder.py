@@ -17,6 +17,7 @@ from streamer.faust_app import StreamerApp
 from streamer.outputs import Outputs
 from streamer.publish import Publisher
 from streamer.settings import Settings
+from streamer.validity import Limits
 
 
 class EncoderWorker:
@@ -25,7 +26,7 @@ class EncoderWorker:
     def __init__(self, app: StreamerApp, settings: Settings, service: EncodingService) -> None:
         self._app = app
         self._service = service
-        self._limits = wire.Limits(np.inf, settings.max_text_chars, settings.dead_letter_max_bytes)
+        self._limits = Limits(np.inf, settings.max_text_chars, settings.dead_letter_max_bytes)
         self._outputs = Outputs(Publisher(app.producer), settings)
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -15,6 +15,9 @@ SCHEMA = 1
 
 MAX_ID_CHARS = 200
 MAX_LABEL_CHARS = 400
+MAX_AMOUNT = 1e10
+"""Money or units of one event: small enough for sums in 1/10,000 to stay exact."""
+MAX_POSITION = 2**31 - 1
 
 REVIEW_DIMENSIONS = 32
 REVIEW_VECTOR_UNIT = 1 / 1024
@@ -28,7 +31,9 @@ Id = Annotated[
     ),
 ]
 Label = Annotated[str, Meta(max_length=MAX_LABEL_CHARS)]
-Money = Annotated[float, Meta(ge=0, description="amount in `currency`, 0 or more")]
+Money = Annotated[
+    float, Meta(ge=0, le=MAX_AMOUNT, description="amount in `currency`, 0 to 10 thousand million")
+]
 Seconds = Annotated[float, Meta(description="seconds since the epoch, UTC")]
 
 BehaviourType = Literal[
@@ -96,13 +101,13 @@ class Behaviour(Event, kw_only=True, gc=False):
     type: BehaviourType
     user_id: Id | None = None
     session: Label | None = None
-    quantity: Annotated[float, Meta(ge=0)] = 1.0
+    quantity: Annotated[float, Meta(ge=0, le=MAX_AMOUNT)] = 1.0
     value: Money | None = None
     rating: Annotated[float, Meta(ge=0, le=10, description="on the shop's own scale")] | None = None
     text: str | None = None
     title: str | None = None
     language: Annotated[str, Meta(max_length=35)] = ""
-    position: Annotated[int, Meta(ge=1)] | None = None
+    position: Annotated[int, Meta(ge=1, le=MAX_POSITION)] | None = None
     surface: Label | None = None
     channel: Label | None = None
     propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
@@ -173,7 +178,8 @@ class LaunchRank(Struct, kw_only=True, gc=False):
     """`launch-rank`: what changed on a board since ``sequence - 1``.
 
     A snapshot lists the whole board (its ``changes`` are all lines in rank order) and may start
-    a reader; from there each message with the next ``sequence`` brings the board up to date.
+    a reader; from there each message with the next ``sequence`` brings the board up to date. Numbers
+    never go back and are never given out twice; before a snapshot some may be left out.
     """
 
     board: str
@@ -195,8 +201,8 @@ class BoardChange(Struct, kw_only=True, gc=False):
 class DeadLetter(Struct, kw_only=True, gc=False):
     """`dead-letters`: a record that can't be used, where it came from and why.
 
-    ``value`` holds the record's bytes, or the first of them when ``truncated``: then the whole
-    record is still at its place in ``topic`` for as long as that topic retains it.
+    ``key`` and ``value`` hold the record's bytes, or the first of them when ``truncated``: then the
+    whole record is still at its place in ``topic`` for as long as that topic retains it.
     """
 
     topic: str

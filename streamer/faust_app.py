@@ -14,12 +14,17 @@ from yarl import URL
 
 from streamer.broker import describe
 from streamer.settings import Settings
-from streamer.topology import Topic
+from streamer.topology import NEW_ITEMS, Topic
 from streamer.transport import ChunkSchema, StartOffsets, from_committed
 
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 8.0
+STOP_SECONDS = 6.0
+FETCH_BYTES = 512 * 1024
+"""Fetched of a partition at once, and kept until chunks of it are handed out."""
+BATCH_BYTES = 256 * 1024
+"""Written to a partition at once: the producer has one batch a partition on its way, so a chunk's
+scores take as many round trips as they fill batches."""
 
 
 class StreamerApp(faust.App):
@@ -45,7 +50,9 @@ class StreamerApp(faust.App):
             broker_max_poll_records=settings.chunk_max_records,
             broker_request_timeout=max(40.0, 2 * settings.session_timeout_seconds),
             broker_session_timeout=settings.session_timeout_seconds,
+            consumer_max_fetch_size=FETCH_BYTES,
             consumer_auto_offset_reset="earliest",
+            producer_max_batch_size=BATCH_BYTES,
             datadir=Path(tempfile.gettempdir()) / "streamer-faust",
             stream_buffer_maxsize=64,
             stream_wait_empty=True,
@@ -72,6 +79,12 @@ class StreamerApp(faust.App):
         """Whether partitions were assigned and are being read."""
         return bool(self.started and not self.ending.is_set() and self.consumer.lanes)
 
+    def end_on_signals(self) -> None:
+        """From here on SIGINT and SIGTERM end the app in order."""
+        loop = asyncio.get_running_loop()
+        for which in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(which, self.ending.set)
+
     def fail(self, error: BaseException) -> None:
         """Ends the app with this error."""
         self.failure = self.failure or error
@@ -81,23 +94,28 @@ class StreamerApp(faust.App):
         super()._crash(reason)
         self.fail(reason)
 
-    def on_stalled(self, tp: Any, waiting: int, seconds: float) -> None:
-        """Called before a stalled process is ended."""
-
 
 async def run(app: StreamerApp) -> None:
-    """Runs the app until SIGINT, SIGTERM or a failure. Raises what it failed with."""
-    loop = asyncio.get_running_loop()
-    for which in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(which, app.ending.set)
+    """Runs the app until it is told to end or fails. Raises what it failed with, and
+    BrokerUnavailable where nobody answers to begin with."""
     app.finalize()
-    await app.maybe_start()
-    await app.ending.wait()
+    starting = asyncio.create_task(_start(app))
+    ending = asyncio.create_task(app.ending.wait())
+    await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and not app.ending.is_set():
+        starting.result()
+    await ending
     if app.failure:
         app.conf.stream_wait_empty = False
     stopping = asyncio.create_task(app.stop())
     await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    starting.cancel()
     if app.failure:
         raise app.failure
     if not stopping.done():
         log.warning("did not stop in time; what was not committed will be read again")
+
+
+async def _start(app: StreamerApp) -> None:
+    await app.topic_ids({app.streamer_settings.topic(NEW_ITEMS.name)})
+    await app.maybe_start()

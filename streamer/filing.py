@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer import failpoint
 from streamer.chunk import Chunk
 from streamer.events import BoardChange
 from streamer.judge import Judged
@@ -75,10 +76,14 @@ class Filer:
         chunks, self._chunks = self._chunks, []
         by_board = filings(scored, self._settings.launch_window_days)
         if by_board:
+            failpoint.passing("filing")
             await patiently(lambda: self._boards.file(by_board))
+            failpoint.passing("filed")
             await self._announce(by_board)
+            failpoint.passing("announced")
         for chunk in chunks:
             chunk.done()
+            failpoint.passing("done")
 
     async def _announce(self, by_board: dict[str, list[Filing]]) -> None:
         records = [

@@ -18,6 +18,8 @@ from streamer.state.behaviour import BehaviourBatch
 from streamer.state.catalogue import CatalogueBatch, tie_order
 from streamer.state.columns import Pseudonyms, columns
 from streamer.state.duplicates import DuplicateWindow
+from streamer.topology import NEW_ITEMS
+from streamer.validity import Limits
 
 Ints = NDArray[np.int64]
 
@@ -49,7 +51,7 @@ class Intake:
         rows = columns(events, offsets, self._pseudonyms)
         batch = BehaviourBatch(chunk, rows, duplicates, _offsets(read.dead_letters))
         texts = [
-            _review(event, chunk, offset)
+            review_text(event, event.event_id or _place(chunk, offset))
             for event, offset in zip(events, offsets.tolist(), strict=True)
             if event.type == "review"
         ]
@@ -74,11 +76,15 @@ class Intake:
         return read.events, read.dead_letters
 
     def remember(self, chunk: Chunk) -> None:
-        """Takes a chunk that is not to be applied into the duplicate window."""
-        self._window(chunk).duplicates(wire.event_ids(chunk), chunk.offsets)
+        """Takes a chunk that is not to be applied into the duplicate window: the ids of its events,
+        not those of its dead letters, which may be sent again as they are."""
+        new_items = chunk.topic == self.settings.topic(NEW_ITEMS.name)
+        reader: wire.Reader[Any] = wire.new_items if new_items else wire.behaviours
+        read = reader.read(chunk, self._limits())
+        self._window(chunk).duplicates([event.event_id for event in read.events], read.offsets)
 
-    def _limits(self) -> wire.Limits:
-        return wire.Limits(
+    def _limits(self) -> Limits:
+        return Limits(
             latest=time.time() + self.settings.future_tolerance_seconds,
             max_text_chars=self.settings.max_text_chars,
             dead_letter_max_bytes=self.settings.dead_letter_max_bytes,
@@ -121,11 +127,12 @@ def _place(chunk: Chunk, offset: int) -> str:
     return f"{chunk.topic}/{chunk.partition}/{offset}"
 
 
-def _review(event: Behaviour, chunk: Chunk, offset: int) -> Text:
+def review_text(event: Behaviour, text_id: str) -> Text:
+    """A review's title and text for the inference worker."""
     return Text(
         item_id=event.item_id,
         kind="review",
-        text_id=event.event_id or _place(chunk, offset),
+        text_id=text_id,
         text=f"{event.title}. {event.text}" if event.title else event.text or "",
         language=event.language,
         time=event.time,

@@ -19,6 +19,8 @@ from streamer.state.touched import Touched
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+BLOCK_ITEMS = 512
+"""Items whose features are made at once: their arrays stay small and in the cache."""
 _ACTIONS = [
     ITEM.index[name]
     for name in (
@@ -80,14 +82,19 @@ class Judge:
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
         """The items' scores at ``now``."""
-        seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
-        stage = stages(actions(items))
-        scores = self.bundle.predictor.score(seen.x, seen.content, stage)
+        starts = range(0, max(1, len(items)), BLOCK_ITEMS)
+        blocks = [self._block(items.part(s, s + BLOCK_ITEMS), kin, now) for s in starts]
         return Judged(
             items=items,
-            scores=scores,
-            phrases=self.explainer.top(seen.x, self.explainer.weights(scores)),
+            scores=Scores.concatenated([scores for scores, _ in blocks]),
+            phrases=np.concatenate([phrases for _, phrases in blocks]),
             versions=items.x[:, ITEM.index["version"]],
             time=now,
             judge=self,
         )
+
+    def _block(self, items: Touched, kin: KinTable, now: float) -> tuple[Scores, Ints]:
+        """The scores of a few items, and the phrases of their reasons."""
+        seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
+        scores = self.bundle.predictor.score(seen.x, seen.content, stages(actions(items)))
+        return scores, self.explainer.top(seen.x, self.explainer.weights(scores))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from streamer.chunk import Chunk
 
+MAX_CHUNKS = 2
+
 
 @dataclass(slots=True, eq=False)
 class _Issued:
@@ -32,6 +34,7 @@ class Lane:
     position: int
     max_records: int
     max_bytes: int
+    chunks: int = 0
     records: int = 0
     bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
@@ -39,14 +42,23 @@ class Lane:
     _by_start: dict[int, _Issued] = field(default_factory=dict)
 
     def has_room(self) -> bool:
-        """Whether another chunk may be handed out; one always may when nothing is in flight."""
-        return not self.records or (self.records < self.max_records and self.bytes < self.max_bytes)
+        """Whether another chunk may be handed out; one always may when nothing is in flight.
+
+        Two chunks at most are, one being worked on and the next: while they wait, what comes in
+        gathers into one chunk instead of many small ones, the better the busier the worker is.
+        """
+        return not self.chunks or (
+            self.chunks < MAX_CHUNKS
+            and self.records < self.max_records
+            and self.bytes < self.max_bytes
+        )
 
     def issue(self, chunk: Chunk) -> None:
         issued = _Issued(chunk.start, chunk.end, len(chunk), sum(len(v) for v in chunk.values if v))
         self._issued.append(issued)
         self._by_start[chunk.start] = issued
         self.position = chunk.end
+        self.chunks += 1
         self.records += issued.records
         self.bytes += issued.bytes
 
@@ -55,6 +67,7 @@ class Lane:
         issued = self._by_start.get(start)
         if issued and not issued.processed:
             issued.processed = True
+            self.chunks -= 1
             self.records -= issued.records
             self.bytes -= issued.bytes
             self.moved_at = time.monotonic()

@@ -71,7 +71,6 @@ REWINDS = Counter(
     "streamer_rewinds_total", "Times a partition was read again because Redis had lost writes."
 )
 RETRIES = Counter("streamer_redis_retries_total", "Calls of Redis that had to be repeated.")
-STALLS = Counter("streamer_stalls_total", "Times the process ended because nothing moved.")
 SWEPT_ITEMS = Counter("streamer_swept_items_total", "Items scored again by the sweep.")
 FORGOTTEN_ITEMS = Counter("streamer_forgotten_items_total", "Items whose state has expired.")
 STREAM_TIME_SECONDS = Gauge("streamer_stream_time_seconds", "Stream time, seconds since the epoch.")

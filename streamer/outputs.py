@@ -39,7 +39,9 @@ class Outputs:
             metrics.SCORES.labels(stage).inc(count)
 
     async def forgotten(self, item_ids: Sequence[str]) -> None:
-        """Tombstones for items whose state has expired."""
+        """Tombstones for items whose state expires; should one come again, its versions begin anew."""
+        for item_id in item_ids:
+            self._told.pop(item_id, None)
         await self._send(ITEM_SCORES, [(item_id.encode(), None) for item_id in item_ids])
 
     async def texts(self, texts: Sequence[Text]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 from redis.exceptions import (
@@ -33,6 +33,17 @@ TRANSIENT = (
 """Errors of a server that is starting, failing over or out of reach."""
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
+
+
+class Calling(Protocol):
+    """A way to make a call of Redis."""
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T: ...
+
+
+async def once(call: Callable[[], Awaitable[T]]) -> T:
+    """For who would rather hear that Redis is away than wait for it."""
+    return await call()
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:

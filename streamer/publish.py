@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
+from streamer import failpoint
 from streamer.errors import BrokerUnavailable
 from streamer.state.remembered import Remembered
 
@@ -36,6 +37,14 @@ class Publisher:
         self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._hash: Remembered[bytes, int] = Remembered(_positive_murmur2, size=200_000)
 
+    async def partitions(self, topic: str) -> int:
+        """How many a topic has. Raises BrokerUnavailable."""
+        client: AIOKafkaProducer = self._producer.client
+        try:
+            return len(await client.partitions_for(topic))
+        except KafkaError as error:
+            raise BrokerUnavailable(f"could not find {topic}: {error!r}") from error
+
     async def publish(
         self, topic: str, records: Iterable[Record], *, within: Within = everywhere
     ) -> None:
@@ -49,6 +58,7 @@ class Publisher:
             places = within(len(await client.partitions_for(topic)))
             async with self._order[topic]:
                 acknowledged = await self._enqueue(client, topic, self._spread(records, places))
+            failpoint.passing("sent")
             await asyncio.gather(*acknowledged)
         except KafkaError as error:
             raise BrokerUnavailable(f"could not write to {topic}: {error!r}") from error

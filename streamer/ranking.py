@@ -3,6 +3,10 @@
 What changed is first decided in Redis, by compare-and-set on the board's sequence number, then
 published, then marked as published. Whoever takes a board over publishes a decision left
 unpublished again, word for word, and the next decision of a worker that was away is refused.
+
+Redis may have lost decisions that readers have. So a worker that did not make the decision in force
+itself tells the whole board, under a sequence number beyond all that were ever told: it is at most
+the number of records that `launch-rank` ever held, and Kafka knows that one.
 """
 
 from __future__ import annotations
@@ -10,21 +14,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from streamer import metrics, wire
+from streamer import failpoint, metrics, wire
+from streamer.broker import log_ends
 from streamer.chunk import Chunk
 from streamer.events import LaunchRank
 from streamer.judge import Judged
 from streamer.launch.boards import boards_of, may_be_listed
-from streamer.launch.policy import Candidate, changes, rank, snapshot
+from streamer.launch.policy import Candidate, as_told, changes, rank, snapshot
 from streamer.patience import patiently
 from streamer.scoring.predictor import STAGES
-from streamer.state.boards import Decision, Filing, Line
+from streamer.state.boards import Decision, Filing
+from streamer.state.line import Line
 from streamer.topology import LAUNCH_RANK
 from streamer.wire import pack
 from streamer.worker import Worker
 
 SPARE_CANDIDATES = 1.5
 """Candidates looked at for each line of a board: some may have aged or moved elsewhere."""
+BOARD_REASONS = 2
+"""Reasons that a line of a board tells."""
 
 
 class Ranker:
@@ -34,6 +42,8 @@ class Ranker:
         self._worker = worker
         self._due: dict[str, None] = {}
         self._chunks: list[Chunk] = []
+        self._mine: dict[str, int] = {}
+        self._ever_told: int | None = None
 
     def note(self, chunk: Chunk) -> None:
         """The boards of this chunk have something to decide; it is done once they are decided."""
@@ -50,8 +60,10 @@ class Ranker:
     async def decide_due(self) -> None:
         due, self._due = self._due, {}
         chunks, self._chunks = self._chunks, []
+        self._ever_told = None
         for board in due:
             await self.decide(board)
+        failpoint.passing("ranked")
         for chunk in chunks:
             chunk.done()
 
@@ -59,15 +71,18 @@ class Ranker:
         """Brings one board up to date and tells its readers what changed."""
         boards = self._worker.boards
         before, published = await patiently(lambda: boards.decision(board))
+        failpoint.passing("decision-read")
         if before and not published:
             await self._publish(before)
         after = rank(await self._candidates(board), before.lines if before else [], self._size)
-        decision = self._next(board, before, after)
-        if decision and await self._decided(board, decision):
+        decision = await self._next(board, before, after)
+        if decision and await self._decided(board, before, decision):
+            failpoint.passing("decided")
+            self._mine[board] = decision.sequence
             await self._publish(decision)
 
-    async def _decided(self, board: str, decision: Decision) -> bool:
-        return await patiently(lambda: self._worker.boards.decide(board, decision))
+    async def _decided(self, board: str, before: Decision | None, decision: Decision) -> bool:
+        return await patiently(lambda: self._worker.boards.decide(board, before, decision))
 
     @property
     def _size(self) -> int:
@@ -85,14 +100,17 @@ class Ranker:
             await patiently(lambda: self._worker.boards.forget([board], gone))
         return listed
 
-    def _next(self, board: str, before: Decision | None, after: Sequence[Line]) -> Decision | None:
+    async def _next(
+        self, board: str, before: Decision | None, after: Sequence[Line]
+    ) -> Decision | None:
         """The decision that follows, or None where nothing changed."""
-        lines = before.lines if before else []
+        lines, last = (before.lines, before.sequence) if before else ([], 0)
+        taken_over = self._mine.get(board) != last
         told = changes(lines, after)
-        if not told:
+        if not told and not taken_over:
             return None
-        sequence = before.sequence + 1 if before else 1
-        whole = sequence % self._worker.settings.snapshot_every_changes == 1
+        sequence = 1 + (max(last, await self._most_told()) if taken_over else last)
+        whole = taken_over or (sequence - 1) % self._worker.settings.snapshot_every_changes == 0
         now = self._worker.assess.clock.now()
         message = LaunchRank(
             board=board,
@@ -101,14 +119,27 @@ class Ranker:
             changes=snapshot(after, lines) if whole else told,
             time=now,
         )
-        return Decision(sequence, now, list(after), message)
+        return Decision(sequence, now, list(after) if whole else as_told(lines, after), message)
+
+    async def _most_told(self) -> int:
+        """What no sequence number told before this round exceeds: each record of `launch-rank`
+        carries at most one more than there were records before it."""
+        if self._ever_told is None:
+            topic = self._worker.settings.topic(LAUNCH_RANK.name)
+            count = await self._worker.publisher.partitions(topic)
+            places = [(topic, number) for number in range(count)]
+            ends = await log_ends(self._worker.settings.broker, places)
+            self._ever_told = sum(ends.values())
+        return self._ever_told
 
     async def _publish(self, decision: Decision) -> None:
         message, topic = decision.message, self._worker.settings.topic(LAUNCH_RANK.name)
         await self._worker.publisher.publish(topic, [(message.board.encode(), pack(message))])
+        failpoint.passing("told")
         metrics.RANK_UPDATES.inc()
         boards = self._worker.boards
         await patiently(lambda: boards.mark_published(message.board, decision.sequence))
+        failpoint.passing("marked")
 
 
 def _sift(
@@ -132,7 +163,7 @@ def _sift(
                     item_id=item_id,
                     probability=float(judged.scores.probability[place]),
                     stage=STAGES[judged.scores.stage[place]],
-                    reason=reasons[0] if reasons else "",
+                    reason="; ".join(reasons[:BOARD_REASONS]),
                     title=facts.item.title,
                 )
             )

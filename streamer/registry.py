@@ -18,6 +18,7 @@ from safetensors.numpy import save as write_tensors
 from streamer import __version__
 from streamer.errors import BundleError
 from streamer.scoring.predictor import Predictor
+from streamer.state.features import FEATURES, MODALITIES
 
 BUNDLE_SCHEMA = 1
 _ACTIVE = "ACTIVE"
@@ -53,15 +54,25 @@ def load(store: Path, name: str) -> Bundle:
         tensors = (folder / _TENSORS).read_bytes()
     except (OSError, ValueError) as error:
         raise BundleError(f"bundle {name} can't be read: {error}") from None
-    if manifest.get("schema") != BUNDLE_SCHEMA:
-        raise BundleError(
-            f"bundle {name} has schema {manifest.get('schema')}, this streamer reads {BUNDLE_SCHEMA}"
-        )
+    try:
+        return _checked(name, manifest, tensors)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BundleError(f"bundle {name} is damaged: its {_MANIFEST} lacks {error}") from None
+
+
+def _checked(name: str, manifest: dict[str, Any], tensors: bytes) -> Bundle:
+    schema = manifest.get("schema")
+    if schema != BUNDLE_SCHEMA:
+        raise BundleError(f"bundle {name} has schema {schema}, this streamer reads {BUNDLE_SCHEMA}")
     if sha256(tensors).hexdigest() != manifest["sha256"][_TENSORS]:
         raise BundleError(f"bundle {name} is damaged: {_TENSORS} does not match its hash")
-    predictor = Predictor.of(
-        tuple(manifest["features"]), tuple(manifest["groups"]), read_tensors(tensors)
-    )
+    names, groups = tuple(manifest["features"]), tuple(manifest["groups"])
+    if (names, groups) != (FEATURES, tuple(MODALITIES)):
+        raise BundleError(
+            f"bundle {name} was made for other features than this streamer computes; "
+            "make a new one with: streamer train"
+        )
+    predictor = Predictor.of(names, groups, read_tensors(tensors))
     return Bundle(name, predictor, manifest["encoder"], manifest["dimensions"], manifest)
 
 

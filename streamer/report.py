@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer import __version__
+from streamer.errors import ConfigurationError
 
 
 @dataclass(slots=True)
@@ -49,10 +50,25 @@ class Results:
         }
 
 
-def write(results: Results, path: Path | None) -> None:
-    """Writes the report where one is wanted."""
-    if path is not None:
+def writable(path: Path | None) -> Path | None:
+    """The path, when a report can be written there; its folder is made. Asked before the work,
+    not after it. Raises ConfigurationError."""
+    if path is None:
+        return None
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"no report can be written to {path}: its folder can't be made ({error.strerror})"
+        ) from None
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigurationError(f"no report can be written to {path}: it is not yours to write")
+    return path
+
+
+def write(results: Results, path: Path | None) -> None:
+    """Writes the report where one is wanted. Raises ConfigurationError."""
+    if writable(path) and path:
         path.write_text(json.dumps(results.as_dict(), indent=2) + "\n")
 
 

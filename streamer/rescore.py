@@ -33,7 +33,7 @@ async def count_items(settings: Settings) -> int:
     """How many items have a state. Raises RedisUnavailable."""
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client:
-        store = Store(client, keys, settings.user_retention_days)
+        store = Store(client, keys, settings.user_retention_seconds)
         return sum([await store.known_count(shard) for shard in range(settings.shards)])
 
 
@@ -52,7 +52,7 @@ async def rescore_everything(settings: Settings, progress: Callable[[int], None]
         raise BrokerUnavailable(f"Kafka at {settings.broker} does not answer ({error})") from None
     try:
         async with connected(settings) as client:
-            store = Store(client, keys, settings.user_retention_days)
+            store = Store(client, keys, settings.user_retention_seconds)
             clock = StreamClock(monotonic=lambda: 0.0)
             assess = Assessor(store, judge, clock, settings.item_cache_size)
             await assess.learn_time()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from streamer.errors import ConfigurationError
 
@@ -36,12 +36,17 @@ class Settings(BaseSettings):
     )
 
     chunk_max_records: Count = Field(4000, description="records of one partition handled at once")
-    in_flight_max_records: Count = Field(8_000, description="records per partition not yet done")
+    in_flight_max_records: Count = Field(4_000, description="records per partition not yet done")
     in_flight_max_bytes: Count = Field(
         32 * 2**20, description="bytes per partition not yet done; a larger record passes alone"
     )
-    commit_interval_seconds: Positive = 1.0
-    session_timeout_seconds: Positive = 10.0
+    chunks_at_once: Count = Field(
+        2, description="chunks that a worker has decoded and not yet scored; bounds its memory"
+    )
+    commit_interval_seconds: Positive = Field(1.0, description="how often offsets are committed")
+    session_timeout_seconds: Positive = Field(
+        10.0, description="a worker not heard of for this long loses its partitions to the others"
+    )
     stall_timeout_seconds: Positive = Field(
         60.0, description="waiting events without progress for this long end the process"
     )
@@ -88,7 +93,7 @@ class Settings(BaseSettings):
     sweep_interval_seconds: Positive = Field(
         300.0, description="every live item is scored again within this time"
     )
-    item_cache_size: Count = Field(10_000, description="items whose facts a worker keeps at hand")
+    item_cache_size: Count = Field(5_000, description="items whose facts a worker keeps at hand")
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")
     encoder: str = Field(
@@ -99,15 +104,24 @@ class Settings(BaseSettings):
         0.01, description="a lone text waits at most this long for company"
     )
     encoder_threads: Annotated[int, Field(ge=0)] = Field(0, description="0 uses every core")
+    encoder_niceness: Annotated[int, Field(ge=0, le=19)] = Field(
+        0, description="how far an encoder steps back for other processes on its machine (nice)"
+    )
 
-    web_host: str = "127.0.0.1"
-    web_port: Annotated[int, Field(ge=0, le=65535)] = 6066
-    metrics_host: str = "127.0.0.1"
+    web_host: str = Field("127.0.0.1", description="address the page listens on")
+    web_port: Annotated[int, Field(ge=0, le=65535)] = Field(6066, description="port of the page")
+    metrics_host: str = Field(
+        "127.0.0.1", description="address of a worker's or encoder's /metrics and health"
+    )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         0, description="port of a worker's or encoder's /metrics and health; 0 picks a free one"
     )
-    log_level: str = "info"
+    log_level: str = Field("info", description="debug, info, warning or error")
     log_json: bool = Field(False, description="logs as JSON lines")
+
+    @property
+    def user_retention_seconds(self) -> float:
+        return self.user_retention_days * 86400.0
 
     def topic(self, name: str) -> str:
         """The broker's name for one of our topics."""
@@ -127,3 +141,5 @@ def load(**overrides: object) -> Settings:
             f"STREAMER_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
         )
         raise ConfigurationError(wrong) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"{error} (STREAMER_TOPIC_NAMES must be JSON)") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 
 import structlog
 from aiohttp import web
@@ -14,9 +15,11 @@ from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+Ready = Callable[[], bool | Awaitable[bool]]
+
 
 @asynccontextmanager
-async def serve_status(settings: Settings, ready: Callable[[], bool]) -> AsyncIterator[str]:
+async def serve_status(settings: Settings, ready: Ready) -> AsyncIterator[str]:
     """Serves the three paths while the block runs; gives the address.
 
     /healthz answers 200 while the process runs its event loop, /readyz 200 once ``ready()`` and
@@ -36,12 +39,13 @@ async def serve_status(settings: Settings, ready: Callable[[], bool]) -> AsyncIt
         await runner.cleanup()
 
 
-def add_status_routes(application: web.Application, ready: Callable[[], bool]) -> None:
+def add_status_routes(application: web.Application, ready: Ready) -> None:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        if ready():
+        answer = ready()
+        if await answer if isawaitable(answer) else answer:
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "starting"}, status=503)
 

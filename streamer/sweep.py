@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from streamer import metrics
+from streamer import failpoint, metrics
 from streamer.assess import Assessor
 from streamer.filing import Filer
 from streamer.outputs import Outputs
@@ -96,9 +96,14 @@ class Sweep:
             await self._forget(shard, old, before)
 
     async def _forget(self, shard: int, ids: list[str], before: float) -> None:
-        gone = await patiently(lambda: self._assess.store.forget(shard, ids, before))
+        """Readers and boards first: what is gone from the state is not come by again."""
+        await self._filer.flush()
+        await self._outputs.forgotten(ids)
         boards = await patiently(self._boards.names)
-        if gone:
-            await patiently(lambda: self._boards.forget(boards, gone))
-            await self._outputs.forgotten(gone)
-            metrics.FORGOTTEN_ITEMS.inc(len(gone))
+        await patiently(lambda: self._boards.forget(boards, ids))
+        failpoint.passing("forgetting")
+        gone = await patiently(lambda: self._assess.store.forget(shard, ids, before))
+        failpoint.passing("forgotten")
+        metrics.FORGOTTEN_ITEMS.inc(len(gone))
+        if touched := sorted(set(ids) - set(gone)):
+            await self._again(shard, touched)

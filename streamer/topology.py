@@ -85,7 +85,7 @@ LAUNCH_RANK = Topic(
     type=events.LaunchRank,
     clean_up="delete",
     written_by=("agents.ranks",),
-    read_by=("you", "web"),
+    read_by=("you",),
     about="What changed on a launch board, and a full snapshot every so often.",
 )
 DEAD_LETTERS = Topic(

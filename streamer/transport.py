@@ -15,6 +15,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiokafka
@@ -27,15 +28,20 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 from mode.utils.futures import notify
 
+from streamer import failpoint
 from streamer.broker import log_ends
 from streamer.chunk import Chunk
-from streamer.errors import Stalled, StreamerError
+from streamer.errors import BrokerUnavailable, Stalled, StreamerError
 from streamer.lane import Lane
 from streamer.settings import Settings
 from streamer.state.birth import Extent
 
 log = structlog.get_logger(__name__)
 
+FETCH_WAIT_MS = 50
+"""How long a broker without new records may sit on a fetch. Kafka answers as soon as there are
+some, others only when this time is over."""
+MEMBERSHIP_LOOK_SECONDS = 1.0
 CROWDED_POLL_SECONDS = 0.01
 """How long a fetch may wait while a full partition waits for room."""
 
@@ -56,6 +62,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    def given_up(self) -> BaseException | None:
+        """Why aiokafka no longer tries to be in the group, if it has stopped trying. It waits to
+        be asked for this, and Faust never asks."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        if coordinator is None:
+            return None
+        error: BaseException | None = coordinator._pending_exception
+        return error
+
+    async def on_thread_stop(self) -> None:
+        """Where no broker answers, aiokafka lets the end of the fetch that it has cancelled itself
+        through to whoever closes it."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            log.warning("no broker to take leave of; the group will notice by itself")
 
     async def committed(self, partitions: Iterable[TP]) -> dict[TP, int | None]:
         """The group's committed offset of each partition."""
@@ -201,6 +229,7 @@ class ChunkConsumer(driver.Consumer):
                 continue
             for chunk in self._chunks(tp, lane, found):
                 lane.issue(chunk)
+                failpoint.passing("fetched")
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._message(tp, chunk)
 
@@ -295,6 +324,12 @@ class ChunkConsumer(driver.Consumer):
         lane = self.lanes.get(tp)
         return lane.committable() if lane else None
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        failpoint.passing("committing")
+        committed: bool = await super()._commit(offsets)
+        failpoint.passing("committed")
+        return committed
+
     # Watching
 
     def lag(self) -> dict[TP, int]:
@@ -303,6 +338,33 @@ class ChunkConsumer(driver.Consumer):
             tp: max(0, (self.highwater(tp) or 0) - lane.unfinished)
             for tp, lane in self.lanes.items()
         }
+
+    @Service.task
+    async def _watch_membership(self) -> None:
+        """Ends the process when it is out of the group for good: it would idle for ever."""
+        async for _ in self.itertimer(MEMBERSHIP_LOOK_SECONDS, name="membership"):
+            if error := self._thread.given_up():
+                group = self.settings.group
+                self.app.fail(BrokerUnavailable(f"Kafka keeps us out of group {group}: {error!r}"))
+
+    @Service.task
+    async def _watch_logs(self) -> None:
+        """Finds out that a topic was made again where a fetch does not say so: not every broker
+        refuses an offset behind the end of a log."""
+        stood: dict[TP, int] = {}
+        async for _ in self.itertimer(self.settings.idle_check_seconds, name="logs"):
+            still = {tp for tp, lane in self.lanes.items() if stood.get(tp) == lane.position}
+            stood = {tp: lane.position for tp, lane in self.lanes.items()}
+            with suppress(BrokerUnavailable):
+                await self._reopen_made_again(still)
+
+    async def _reopen_made_again(self, partitions: set[TP]) -> None:
+        ids = await self.app.topic_ids({tp.topic for tp in partitions}) if partitions else {}
+        for tp in partitions:
+            lane = self.lanes.get(tp)
+            if lane and ids[tp.topic] not in (lane.log, tp.topic):
+                log.warning("the topic was made again", topic=tp.topic, partition=tp.partition)
+                self._reopen_soon(tp)
 
     @Service.task
     async def _watch_progress(self) -> None:
@@ -316,7 +378,6 @@ class ChunkConsumer(driver.Consumer):
                 if lane and not waiting:
                     lane.moved_at = now
                 elif lane and now - lane.moved_at > limit:
-                    self.app.on_stalled(tp, waiting, now - lane.moved_at)
                     log.critical(
                         "stalled: events wait and nothing moves; ending the process",
                         topic=tp.topic,
@@ -342,10 +403,12 @@ class _Handle:
         self._consumer._room.set()
 
     def done(self, chunk: Chunk) -> None:
+        chunk.source = None  # or its records would wait for the cyclic collector
         self._lane.done(chunk.start)
         self._consumer.finish(self._lane, self._message)
 
     def rewind(self, chunk: Chunk, offset: int) -> None:
+        chunk.source = None
         self._consumer.finish(self._lane, self._message)
         self._consumer.rewind(self._lane, self._message.tp, offset)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from streamer import metrics
+from streamer import failpoint, metrics
 from streamer.chunk import Chunk
 from streamer.events import DeadLetter, Text
 from streamer.intake import Intake
@@ -50,18 +50,23 @@ async def go(worker: Worker, chunk: Chunk, kind: Counted[Any]) -> None:
     with worker.turns.of(chunk) as places:
         with metrics.PHASE_SECONDS.labels("read").time():
             batch, texts, dead_letters = kind.read(worker.intake, chunk)
+        failpoint.passing("read")
         async with places.turn("items"):
             with metrics.PHASE_SECONDS.labels("items").time():
                 items = await patiently(
                     lambda: kind.apply_items(worker.store, batch, worker.assess.known)
                 )
+        failpoint.passing("items")
         async with places.turn("kin"):
             with metrics.PHASE_SECONDS.labels("kin").time():
                 await patiently(
                     lambda: kind.apply_kin(worker.store, batch, items, worker.assess.kin)
                 )
-    chunk.processed()
+    failpoint.passing("kin")
     worker.assess.clock.advance(batch.clock)
     await worker.outputs.dead_letters(dead_letters)
+    failpoint.passing("dead-letters")
     await worker.outputs.texts(texts)
+    failpoint.passing("texts")
     await worker.tell(items, chunk)
+    chunk.processed()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from streamer.settings import Settings
 from streamer.supervisor import Process, Supervisor
 
+BESIDE_WORKERS_NICENESS = 5
+"""Of an encoder that shares a machine with workers: it would take every core, and what they do is
+what shoppers and merchandisers wait for."""
+
 
 def start_all(
     supervisor: Supervisor,
@@ -19,7 +23,9 @@ def start_all(
         "STREAMER_REDIS": settings.redis,
         "STREAMER_GROUP": settings.group,
         "STREAMER_MODEL_STORE": str(settings.model_store.resolve()),
+        "STREAMER_ENCODER_NICENESS": str(settings.encoder_niceness or BESIDE_WORKERS_NICENESS),
         "STREAMER_WEB_PORT": str(settings.web_port),
+        "STREAMER_ITEM_RETENTION_DAYS": str(settings.item_retention_days),
     }
     web = supervisor.start("web", ["web"], environment, settings.web_port)
     commands = [

@@ -15,12 +15,13 @@ from streamer.clock import StreamClock
 from streamer.events import BEHAVIOUR_TYPES
 from streamer.judge import Judge, Judged
 from streamer.launch.boards import boards_of
+from streamer.patience import once
 from streamer.registry import active
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Decision
 from streamer.state.connection import connected
-from streamer.state.features import FEATURES, features, launch_times
+from streamer.state.features import FEATURES, distinct, features, launch_times
 from streamer.state.keys import Keys
 from streamer.state.known import Known
 from streamer.state.layout import AMOUNT_UNIT, ITEM, REVIEWS
@@ -52,7 +53,8 @@ class Window:
     async def item(self, item_id: str) -> dict[str, Any] | None:
         """Everything that is kept and said of an item, or None if nothing is known of it.
 
-        Totals are exact; amounts are in units (pieces, money), decayed rates as of now.
+        Totals are exact; amounts are in units (pieces, money), decayed rates as of now; what is
+        distinct is an estimate where there are more than a record lists.
         """
         judged = await self._judged(item_id)
         if not len(judged):
@@ -136,8 +138,8 @@ async def open_window(settings: Settings) -> AsyncIterator[Window]:
     judge = Judge(active(settings.model_store))
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client:
-        store = Store(client, keys, settings.user_retention_days)
-        assess = Assessor(store, judge, StreamClock(), settings.item_cache_size)
+        store = Store(client, keys, settings.user_retention_seconds)
+        assess = Assessor(store, judge, StreamClock(), settings.item_cache_size, once)
         yield Window(assess, Boards(client, keys))
 
 
@@ -171,7 +173,11 @@ def _state(judged: Judged) -> dict[str, Any]:
         "amounts": {name: round(row[name]) * AMOUNT_UNIT for name in _AMOUNTS},
         "first_event_time": _number(row["first_time"]),
         "last_event_time": _number(row["last_time"]),
-        "distinct": {name: int(head[name]) for name, _ in ITEM.lists},
+        "distinct": {
+            name: round(float(distinct(judged.items, name)[0]))
+            for name in ("buyers", "users", "channels")
+        }
+        | {"days": int(head["days"])},
         "decayed": {
             name: rates[name] * (AMOUNT_UNIT if name.split("_")[0] in _AMOUNTS else 1.0)
             for name in decayed
@@ -188,7 +194,9 @@ def _reviews(known: Known, now: float) -> dict[str, Any]:
         "encoded": int(row["reviews"]),
         "sentiment": float(row["sentiment_sum"] * AMOUNT_UNIT / judged) if judged else None,
         "sentiment_last_week": (
-            float(row["sentiment_168h"] * AMOUNT_UNIT / lately) if lately > 1e-3 else None
+            float(row["sentiment_168h"] * AMOUNT_UNIT / lately)
+            if judged and lately > 1e-3
+            else None
         ),
     }
 

@@ -7,6 +7,7 @@ dead letter with the precise reason, and its neighbours in the chunk are untouch
 from __future__ import annotations
 
 import math
+import re
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +20,23 @@ from msgspec import Struct
 from streamer.chunk import Chunk
 from streamer.errors import BadEvent
 from streamer.events import SCHEMA, Behaviour, DeadLetter, Encoding, Event, NewItem, Text
+from streamer.validity import (
+    Limits,
+    check_behaviour,
+    check_common,
+    check_encoding,
+    check_item,
+    check_text,
+)
 
 E = TypeVar("E", bound=Event)
 
 pack: Callable[[Struct], bytes] = msgspec.msgpack.Encoder().encode
 _JSON_START = frozenset(b"{[ \t\r\n")
+
+_FIELD = re.compile(r" - at `\$\.(\w+)`$")
+
+MAX_REASON_CHARS = 500
 
 
 @dataclass(slots=True)
@@ -33,15 +46,6 @@ class Batch(Generic[E]):
     events: list[E]
     offsets: np.ndarray
     dead_letters: list[DeadLetter]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an event may not exceed. ``latest`` is the largest event time accepted, in seconds."""
-
-    latest: float
-    max_text_chars: int
-    dead_letter_max_bytes: int
 
 
 class Reader(Generic[E]):
@@ -63,7 +67,7 @@ class Reader(Generic[E]):
         try:
             return decode(value)
         except msgspec.ValidationError as error:
-            raise BadEvent("invalid", str(error)) from None
+            raise _invalid(value, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadEvent("undecodable", f"{_format(value)}: {error}") from None
 
@@ -95,7 +99,7 @@ class Reader(Generic[E]):
         places: list[int] = []
         for event, index in zip(events, kept, strict=True):
             try:
-                _check_common(event, limits)
+                check_common(event, limits)
                 self._check(event, limits)
             except BadEvent as bad:
                 dead.append(bury(chunk, index, bad, limits))
@@ -110,45 +114,43 @@ def board_names(chunk: Chunk) -> list[str]:
     return [key.decode(errors="replace") for key in chunk.keys if key]
 
 
-class _Named(Struct):
-    event_id: str | None = None
-
-
-def event_ids(chunk: Chunk) -> list[str | None]:
-    """The ``event_id`` of every record of a chunk, None where it has none or can't be read."""
-    return [_event_id(value) for value in chunk.values]
-
-
-_named_msgpack = msgspec.msgpack.Decoder(_Named).decode
-_named_json = msgspec.json.Decoder(_Named).decode
-
-
-def _event_id(value: bytes | None) -> str | None:
-    if not value:
-        return None
-    try:
-        return (_named_json if value[0] in _JSON_START else _named_msgpack)(value).event_id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def bury(chunk: Chunk, index: int, bad: BadEvent, limits: Limits) -> DeadLetter:
     """The dead letter of one record of a chunk."""
     value = chunk.values[index]
-    size = len(value or b"")
-    truncated = size > limits.dead_letter_max_bytes
+    key, most = chunk.keys[index], limits.dead_letter_max_bytes
     return DeadLetter(
         topic=chunk.topic,
         partition=chunk.partition,
         offset=int(chunk.offsets[index]),
         code=bad.code,
-        reason=str(bad),
+        reason=str(bad)[:MAX_REASON_CHARS],
         time=clock.time(),
-        key=chunk.keys[index],
-        value=value[: limits.dead_letter_max_bytes] if value and truncated else value,
-        value_bytes=size,
-        truncated=truncated,
+        key=key and key[:most],
+        value=value and value[:most],
+        value_bytes=len(value or b""),
+        truncated=max(len(key or b""), len(value or b"")) > most,
     )
+
+
+def _invalid(value: bytes, reason: str) -> BadEvent:
+    """What is wrong with a value that is readable, but not as an event. A bound that a NaN or an
+    infinity does not keep is named by itself."""
+    if reason.startswith("Expected `object`") and " - at " not in reason:
+        return BadEvent("invalid", f"neither a JSON object nor a MessagePack map: {reason}")
+    field = _FIELD.search(reason)
+    number = _number(value, field[1]) if field else None
+    if field and number is not None and not math.isfinite(number):
+        return BadEvent("number", f"{field[1]} is {number}")
+    return BadEvent("invalid", reason)
+
+
+def _number(value: bytes, name: str) -> float | None:
+    """A field of a MessagePack map, if it is a float; behind it anything may be broken."""
+    try:
+        number = msgspec.msgpack.decode(value)[name]
+    except Exception:
+        return None
+    return number if isinstance(number, float) else None
 
 
 def _format(value: bytes) -> str:
@@ -173,62 +175,7 @@ def _plainly_fine(events: list[E], limits: Limits) -> bool:
 _WORDED = frozenset({"review", "rating"})
 
 
-def _check_common(event: Event, limits: Limits) -> None:
-    if abs(event.schema - SCHEMA) > 1:
-        raise BadEvent("schema", f"schema {event.schema} is not {SCHEMA}, nor one older or newer")
-    for name in ("item_id", "user_id", "event_id"):
-        value = getattr(event, name, None)
-        if value is not None and (not value.isprintable() or " " in value):
-            raise BadEvent("id", f"{name} {value[:60]!r} has spaces or unprintable characters")
-    if not math.isfinite(event.time) or event.time <= 0:
-        raise BadEvent("time", f"time {event.time} is not a number of seconds since the epoch")
-    if event.time > limits.latest:
-        ahead = event.time - limits.latest
-        raise BadEvent("time", f"time {event.time:.0f} is {ahead:.0f} s further ahead than allowed")
-
-
-def _check_number(name: str, value: float | None) -> None:
-    if value is not None and not math.isfinite(value):
-        raise BadEvent("number", f"{name} is {value}")
-
-
-def _check_text(name: str, text: str, limits: Limits) -> None:
-    if len(text) > limits.max_text_chars:
-        raise BadEvent(
-            "too-long", f"{name} has {len(text)} characters, more than {limits.max_text_chars}"
-        )
-
-
-def _check_item(item: NewItem, limits: Limits) -> None:
-    _check_number("price", item.price)
-    _check_number("stock", item.stock)
-    _check_number("launch_time", item.launch_time)
-    for value in item.image_embedding or ():
-        _check_number("image_embedding", value)
-    _check_text("title", item.title, limits)
-    _check_text("description", item.description, limits)
-    if item.type == "upsert" and not item.title.strip() and not item.description.strip():
-        raise BadEvent("empty-text", "an upsert needs a title or a description")
-
-
-def _check_behaviour(event: Behaviour, limits: Limits) -> None:
-    _check_number("quantity", event.quantity)
-    _check_number("value", event.value)
-    _check_number("rating", event.rating)
-    if event.type == "rating" and event.rating is None:
-        raise BadEvent("missing", "a rating needs `rating`")
-    if event.type == "review":
-        if not (event.text or "").strip():
-            raise BadEvent("empty-text", "a review needs `text`")
-        _check_text("text", event.text or "", limits)
-        _check_text("title", event.title or "", limits)
-
-
-def _check_nothing(event: Event, limits: Limits) -> None:
-    pass
-
-
-new_items = Reader(NewItem, _check_item)
-behaviours = Reader(Behaviour, _check_behaviour)
-texts = Reader(Text, _check_nothing)
-encodings = Reader(Encoding, _check_nothing)
+new_items = Reader(NewItem, check_item)
+behaviours = Reader(Behaviour, check_behaviour)
+texts = Reader(Text, check_text)
+encodings = Reader(Encoding, check_encoding)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamer.embedded import broker, valkey
+from tests.support.shop import Shop, open_shop
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,14 @@ def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     child, address = broker(tmp_path_factory.mktemp("broker"))
     yield address
     child.stop()
+
+
+@pytest.fixture(scope="session")
+def shop(
+    broker_address: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    with open_shop(broker_address, redis_url, tmp_path_factory.mktemp("shop")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from streamer.faust_app import StreamerApp
@@ -14,4 +15,4 @@ def register(app: StreamerApp, worker: Worker) -> None:
     @app.agent(app.chunks(USER_BEHAVIOUR), name="behaviour")
     async def behaviour(stream: Any) -> None:
         async for chunk in stream.noack():
-            worker.follow(chunk, go(worker, chunk, BEHAVIOUR))
+            await worker.follow(chunk, partial(go, worker, chunk, BEHAVIOUR))

@@ -6,9 +6,8 @@ import sys
 import traceback
 
 import typer
-from click.exceptions import Abort, ClickException
-from click.exceptions import Exit as ClickExit
 
+from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
@@ -27,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for room in (demo, run, inspect, learn, operate):
+for room in (demo, run, inspect, learn, operate, bench):
     room.register(app)
 
 
@@ -47,10 +46,8 @@ def _run(debug: bool) -> int:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        error.show()  # type: ignore[attr-defined]
         return error.exit_code
-    except ClickExit as error:
-        return error.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED

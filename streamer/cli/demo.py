@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from streamer import interrupt
 from streamer.cli.options import Broker, Report
 from streamer.errors import ConfigurationError
 from streamer.settings import load
@@ -37,15 +38,19 @@ def demo(
     leave: Annotated[
         bool, typer.Option("--exit", help="Check the numbers and end after the last event.")
     ] = False,
-    port: Annotated[int | None, typer.Option(help="Port of the page.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port of the page; 6066 unless told, another if that is taken."),
+    ] = None,
     report: Report = None,
 ) -> None:
     """Watch real new products being scored and ranked, all on this machine."""
     from streamer.demo.run import Demo, run
+    from streamer.embedded.child import free_port
     from streamer.logs import configure
     from streamer.report import Results, write
 
-    settings = load(web_port=port)
+    settings = load(web_port=port or free_port(load().web_port))
     configure(settings)
     results = Results(
         "demo", {"scenario": scenario, "speed": speed, "days": days, "workers": workers}
@@ -75,7 +80,7 @@ def replay(
     """Send your own files to the input topics, in order of time."""
     from streamer.replay.files import replay_files
 
-    sent = asyncio.run(replay_files(files, format, mapping, _speed(speed), load(broker=broker)))
+    sent = interrupt.run(replay_files(files, format, mapping, _speed(speed), load(broker=broker)))
     for kind, count in sent.by_kind.most_common():
         typer.echo(f"{count:>10,} {kind}")
     if sent.too_large:
@@ -89,6 +94,6 @@ def _speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not speed > 0:
+    if not 0 < speed < math.inf:
         raise ConfigurationError(f"--speed is a number above 0 or max, not {text!r}")
     return speed

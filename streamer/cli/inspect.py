@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from streamer import interrupt
 from streamer.cli.options import AsJson, Broker, Group, Redis
 from streamer.errors import CheckFailed
+from streamer.printable import printable
 from streamer.settings import load
 
 ItemId = Annotated[str, typer.Argument(metavar="ITEM")]
@@ -24,8 +26,8 @@ WATCH_SECONDS = 0.5
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: streamer item 1095275 --json")(item)
     app.command(epilog="Example: streamer rank all --watch")(rank)
-    app.command()(explain)
-    app.command()(rescore)
+    app.command(epilog="Example: streamer explain 1095275")(explain)
+    app.command(epilog="Example, after a new model: streamer rescore")(rescore)
 
 
 def item(
@@ -98,7 +100,7 @@ def rescore(broker: Broker = None, redis: Redis = None, group: Group = None) -> 
     settings = load(broker=broker, redis=redis, group=group)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("items", total=asyncio.run(count_items(settings)))
-        asyncio.run(
+        interrupt.run(
             rescore_everything(settings, lambda done: progress.update(task, completed=done))
         )
 
@@ -114,7 +116,7 @@ def _watch(board: str, redis: str | None, group: str | None) -> None:
                     live.update(board_table(board, await window.board(board)), refresh=True)
                     await asyncio.sleep(WATCH_SECONDS)
 
-    asyncio.run(follow())
+    interrupt.run(follow())
 
 
 def _look(redis: str | None, group: str | None, ask: Any) -> Any:
@@ -134,7 +136,7 @@ def _print_item(found: dict[str, Any]) -> None:
             value = "  ".join(f"{k} {_short(v)}" for k, v in value.items())
         elif name.endswith("_time") and value:
             value = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(value))
-        table.add_row(f"[bold]{name}[/]", _short(value))
+        table.add_row(f"[bold]{name}[/]", printable(_short(value)))
     Console().print(table)
 
 

@@ -1,9 +1,10 @@
-"""streamer train"""
+"""streamer train | finetune"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,6 +17,13 @@ from streamer.settings import load
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: streamer train --report train.json")(train)
+    app.command(epilog="Example: streamer finetune --method frozen --report head.json")(finetune)
+
+
+class Method(StrEnum):
+    """How much of the encoder learns."""
+
+    FROZEN = "frozen"
 
 
 class ProgressSteps:
@@ -40,7 +48,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
     report: Report = None,
 ) -> None:
-    """Train the predictor on Complete Journey's launches; save and activate the bundle."""
+    """Train the predictor on real launches and reviews; save and activate the bundle."""
     from streamer.learning.fit import FitOptions
     from streamer.learning.train import train as run
     from streamer.report import Results, write
@@ -49,6 +57,28 @@ def train(
     trained = run(load(), FitOptions(seed=seed), ProgressSteps())
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
-        typer.echo(f"{name:<24} {value:.4f}")
+        typer.echo(f"{name:<32} {value:.4f}")
     typer.echo(f"saved and active: {trained.folder}")
+    write(results, report)
+
+
+def finetune(
+    method: Annotated[
+        Method, typer.Option(help="What learns: frozen = a head on the encoder as it is.")
+    ] = Method.FROZEN,
+    seed: Annotated[int, typer.Option(help="Seed of the dev split.")] = 0,
+    report: Report = None,
+) -> None:
+    """Train the sentiment of reviews on real ones; save the bundle, which encoders then use."""
+    from streamer.learning.finetune import BASELINE
+    from streamer.learning.finetune import finetune as run
+    from streamer.report import Results, write
+
+    results = Results("finetune", {"method": method.value, "seed": seed})
+    tuned = run(load(), seed, ProgressSteps())
+    for name, value in tuned.metrics.items():
+        peer = tuned.baseline[name]
+        results.add(f"sentiment.en_{name}", value, "1", peer=BASELINE, peer_value=peer)
+        typer.echo(f"{name:<12} {value:.4f}   {BASELINE} {peer:.4f}")
+    typer.echo(f"\n{tuned.text}\nsaved and active: {tuned.folder}")
     write(results, report)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from streamer.cli.options import AsJson, Broker, Group, Redis
 from streamer.errors import CheckFailed, ConfigurationError
+from streamer.printable import printable
 from streamer.settings import load
 
 Places = Annotated[
@@ -24,12 +25,22 @@ Code = Annotated[str | None, typer.Option(help="Only letters with this code.")]
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "wrong": "[red]✗[/]"}
 
 
+_WHOLE = frozenset({"topic", "place", "code"})
+"""Columns that a narrow terminal does not break."""
+
+
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: streamer topics --create --broker kafka:9092")(topics)
-    app.command()(doctor)
+    app.command(epilog="Example: streamer doctor --broker kafka:9092 --redis redis://redis:6379/0")(
+        doctor
+    )
     letters = typer.Typer(help="Records that can't be used: list, show, send again.")
-    letters.command("list")(list_letters)
-    letters.command("show")(show_letter)
+    letters.command("list", epilog="Example: streamer dead-letters list --code invalid")(
+        list_letters
+    )
+    letters.command("show", epilog="Example: streamer dead-letters show user-behaviour/2/3")(
+        show_letter
+    )
     letters.command(
         "replay", epilog="Example, after a fix: streamer dead-letters replay --code too-long"
     )(replay_letters)
@@ -67,7 +78,11 @@ def topics(
         }
         for topic in TOPICS
     ]
-    _print(rows, as_json, "end_offsets", "partitions")
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _print(rows, "topic", "key", "type", "clean_up", "partitions", "end_offsets")
+        _print(rows, "topic", "written_by", "read_by")
     missing = [row["topic"] for row in rows if not row["partitions"]]
     if missing:
         raise CheckFailed(f"missing: {', '.join(map(str, missing))}; run: streamer topics --create")
@@ -81,7 +96,8 @@ def doctor(broker: Broker = None, redis: Redis = None, group: Group = None) -> N
     wrong = 0
     for finding in examine(load(broker=broker, redis=redis, group=group)):
         advice = f"  → {finding.advice}" if finding.advice else ""
-        console.print(f"{_SIGNS[finding.verdict]} {finding.subject}: {finding.detail}{advice}")
+        told = printable(f"{finding.subject}: {finding.detail}{advice}")
+        console.print(_SIGNS[finding.verdict], told)
         wrong += finding.verdict == "wrong"
     if wrong:
         raise CheckFailed(f"{wrong} thing(s) to put right; see above")
@@ -102,8 +118,10 @@ def list_letters(broker: Broker = None, code: Code = None, as_json: AsJson = Fal
         }
         for letter in letters
     ]
-    _print(rows, as_json, "bytes")
-    if not as_json:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _print(rows, "place", "refused", "code", "bytes", "reason")
         counts = Counter(letter.code for letter in letters).most_common()
         typer.echo(", ".join(f"{count} × {name}" for name, count in counts) or "no dead letters")
 
@@ -135,6 +153,8 @@ def replay_letters(
     if not (places or code or everything):
         raise ConfigurationError("say which letters: TOPIC/PARTITION/OFFSET, --code CODE or --all")
     letters = _letters(broker, places, code)
+    if not letters:
+        typer.echo("no dead letters")
     for letter, outcome in replay(load(broker=broker), letters):
         typer.echo(f"{place_of(letter)}: {outcome}")
 
@@ -154,14 +174,15 @@ def _letters(broker: str | None, places: list[str] | None, code: str | None) -> 
     ]
 
 
-def _print(rows: list[dict[str, Any]], as_json: bool, *numbers: str) -> None:
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+def _print(rows: list[dict[str, Any]], *columns: str) -> None:
+    if not rows:
         return
-    if rows:
-        table = Table(box=None, header_style="bold")
-        for name in rows[0]:
-            table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
-        Console().print(table)
+    table = Table(box=None, header_style="bold")
+    for name in columns:
+        number = all(isinstance(row[name], int) for row in rows)
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(name, justify=justify, no_wrap=name in _WHOLE, overflow="fold")
+    for row in rows:
+        cells = (row[name] for name in columns)
+        table.add_row(*(printable(", ".join(v) if isinstance(v, list) else str(v)) for v in cells))
+    Console().print(table)

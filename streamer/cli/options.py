@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from streamer.report import writable
+
 Broker = Annotated[
     str | None,
     typer.Option(help="Kafka bootstrap servers, HOST:PORT,…", show_default="STREAMER_BROKER"),
@@ -18,6 +20,7 @@ Group = Annotated[
     str | None, typer.Option(help="Consumer group and state prefix.", show_default="STREAMER_GROUP")
 ]
 Report = Annotated[
-    Path | None, typer.Option(help="Write the results to this JSON file.", dir_okay=False)
+    Path | None,
+    typer.Option(help="Write the results to this JSON file.", dir_okay=False, callback=writable),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]

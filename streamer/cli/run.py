@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamer.cli.options import Broker, Group, Redis
+from streamer.errors import ConfigurationError, StreamerError
 from streamer.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -24,13 +27,17 @@ FromNow = Annotated[
 ]
 
 
+CLOSE_SECONDS = 1.5
+"""How long what is left of a process that is done may take to end: tasks of Faust have been seen
+to outlive their cancellation where the broker is gone."""
+
+
 def register(app: typer.Typer) -> None:
-    app.command()(worker)
-    app.command()(encoder)
-    app.command()(web)
-    app.command(epilog="Example: streamer run --broker kafka:9092 --redis redis://redis:6379/0")(
-        run
-    )
+    servers = "--broker kafka:9092 --redis redis://redis:6379/0"
+    app.command(epilog=f"Example: streamer worker {servers}")(worker)
+    app.command(epilog="Example: streamer encoder --broker kafka:9092")(encoder)
+    app.command(epilog=f"Example: streamer web {servers} --port 6066")(web)
+    app.command(epilog=f"Example: streamer run {servers}")(run)
 
 
 def worker(
@@ -41,11 +48,13 @@ def worker(
     from_now: FromNow = False,
 ) -> None:
     """Run one scoring worker: catalogue, behaviour and encodings in, scores and boards out."""
+    from streamer import lean
+
+    lean.prepare()
     from streamer.app import run_worker
 
     settings = _start(broker, redis, group)
-    if_empty: IfEmpty = "rebuild" if rebuild else "from-now" if from_now else "stop"
-    _run_async(run_worker(settings, if_empty))
+    _run_async(run_worker(settings, _if_empty(rebuild, from_now)))
 
 
 def encoder(broker: Broker = None, group: Group = None) -> None:
@@ -85,12 +94,19 @@ def run(
     ending = threading.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, lambda *_: ending.set())
-    extra = ["--rebuild"] if rebuild else ["--from-now"] if from_now else []
+    if_empty = _if_empty(rebuild, from_now)
+    extra = [] if if_empty == "stop" else [f"--{if_empty}"]
     with Supervisor(log_dir) as supervisor:
         start_all(supervisor, settings, workers, encoders, extra)
         typer.echo(f"http://{settings.web_host}:{settings.web_port}/  logs in {log_dir}/")
         while not ending.wait(0.5):
             supervisor.watch()
+
+
+def _if_empty(rebuild: bool, from_now: bool) -> IfEmpty:
+    if rebuild and from_now:
+        raise ConfigurationError("--rebuild and --from-now exclude each other: give one")
+    return "rebuild" if rebuild else "from-now" if from_now else "stop"
 
 
 def _start(broker: str | None, redis: str | None, group: str | None, **more: object) -> Settings:
@@ -101,8 +117,24 @@ def _start(broker: str | None, redis: str | None, group: str | None, **more: obj
     return settings
 
 
-def _run_async(main: object) -> None:
+def _run_async(main: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
+    leaving = threading.Timer(CLOSE_SECONDS, lambda: os._exit(_exit_code(failure)))
+    leaving.daemon = True
+    failure: StreamerError | None = None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)  # type: ignore[arg-type]
+        try:
+            runner.run(main)
+        except StreamerError as error:
+            failure = error
+            raise
+        finally:
+            leaving.start()
+    leaving.cancel()
+
+
+def _exit_code(failure: StreamerError | None) -> int:
+    if failure:
+        typer.echo(f"error: {failure}", err=True)
+    return failure.exit_code if failure else 0

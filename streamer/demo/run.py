@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from streamer import interrupt
 from streamer.broker import create_topics
 from streamer.demo.check import counted, differences, items_of
 from streamer.demo.scenarios import Scenario, source
@@ -35,7 +36,9 @@ DRAIN_SECONDS = 900.0
 QUIET_SECONDS = 3.0
 """Everything has arrived when nothing has waited for this long."""
 REFRESH_SECONDS = 0.5
-MAX_LEAD = 8000
+MAX_LEAD = 2000
+RETENTION_DAYS = 400.0
+"""Items of the catalogue that were launched a year before the first event are kept as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,11 @@ def run(demo: Demo, settings: Settings, results: Results) -> None:
     demo.console.print(data.about, style="dim", highlight=False)
     with Servers(folder) as servers, Supervisor(folder) as supervisor:
         settings = settings.model_copy(
-            update={"broker": servers.broker_address, "redis": servers.redis_url}
+            update={
+                "broker": servers.broker_address,
+                "redis": servers.redis_url,
+                "item_retention_days": RETENTION_DAYS,
+            }
         )
         create_topics(settings)
         start_all(supervisor, settings, demo.workers, 1, [])
@@ -69,7 +76,7 @@ def run(demo: Demo, settings: Settings, results: Results) -> None:
             supervisor.wait_until_ready(
                 READY_SECONDS, lambda names: status.update(f"waiting for {', '.join(names)}")
             )
-        asyncio.run(_Running(demo, settings, supervisor, servers, data, results).go())
+        interrupt.run(_Running(demo, settings, supervisor, servers, data, results).go())
 
 
 @dataclass
@@ -91,6 +98,8 @@ class _Running:
                     await self._play(window, show)
                 finally:
                     watching.cancel()
+            if not self.demo.console.is_terminal:
+                self.demo.console.line()
 
     async def _play(self, window: Window, show: Show) -> None:
         pace = Pace(self.demo.speed, MAX_LEAD, lambda: self._processed(window))

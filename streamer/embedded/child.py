@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -24,10 +26,14 @@ class ChildFailed(StreamerError):
     """A child process ended, or was not ready in time."""
 
 
-def free_port() -> int:
-    """A loopback TCP port that nobody listens on at this moment."""
+def free_port(wanted: int = 0) -> int:
+    """A loopback TCP port that nobody listens on at this moment: the wanted one if that is free."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -38,6 +44,23 @@ def _die_with(parent: int, final: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, final)
         if os.getppid() != parent:
             os._exit(1)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds a Ctrl-C back until the end of the block. One that comes while Python forks would be
+    raised inside the hooks that modules run around a fork, where it is printed and forgotten."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda which, _: caught.append(which))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 class Child:
@@ -81,7 +104,7 @@ class Child:
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         parent, final = os.getpid(), self._last_signal
-        with self.log.open("ab") as out:
+        with self.log.open("ab") as out, _uninterrupted():
             self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,

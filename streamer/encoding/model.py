@@ -29,27 +29,30 @@ class Model:
 
     def embed(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         """Normalised embeddings, [texts, dimensions], of texts in any order of length."""
-        return normalised(self._pooled(batch))
+        return normalised(self.pooled(batch))
 
     def sentiment(self, batch: Sequence[Tokens]) -> NDArray[np.float64]:
         """P(positive) of each text; the model must have a head."""
         assert self.head is not None
-        return self.head.probability(self._pooled(batch))
+        return self.head.probability(self.pooled(batch, self.head.layers(self.dimensions)))
 
     def encode(self, batch: Sequence[Tokens], kind: TextKind) -> list[Encoded | None]:
         """What goes on the wire for each text; None where the numbers came out not finite."""
-        pooled = self._pooled(batch)
-        unit = normalised(pooled)
+        head = self.head if kind == "review" else None
+        pooled = self.pooled(batch, head.layers(self.dimensions) if head else 1)
+        unit = normalised(pooled[:, : self.dimensions])
         fine = np.asarray(np.isfinite(unit).all(axis=1))
         if kind == "description":
             return _together(description_bytes(unit), [None] * len(batch), fine)
-        sentiment = self.head.probability(pooled).tolist() if self.head else [None] * len(batch)
+        sentiment = head.probability(pooled).tolist() if head else [None] * len(batch)
         return _together(review_bytes(np.where(fine[:, None], unit, 0)), sentiment, fine)
 
-    def _pooled(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+    def pooled(self, batch: Sequence[Tokens], layers: int = 1) -> NDArray[np.float32]:
+        """Pooled states of the last ``layers`` layers, [texts, layers * dimensions], the last
+        layer first, of texts in any order of length."""
         order = np.argsort([len(tokens) for tokens in batch], kind="stable")
-        pooled = np.empty((len(batch), self.dimensions), np.float32)
-        pooled[order] = self.backend.forward([batch[i] for i in order])
+        pooled = np.empty((len(batch), layers * self.dimensions), np.float32)
+        pooled[order] = self.backend.forward([batch[i] for i in order], layers)
         return pooled
 
 

@@ -1,4 +1,4 @@
-"""P(positive) of a review, from the pooled vector of the same forward pass."""
+"""P(positive) of a review, from the pooled states of the same forward pass."""
 
 from __future__ import annotations
 
@@ -24,20 +24,26 @@ CARD = "README.md"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Logistic regression on pooled vectors: ``weight`` [dimensions], ``bias`` a number."""
+    """Logistic regression on the pooled states of an encoder's last layers, the last one first:
+    ``weight`` [layers * dimensions], ``bias`` a number. Layers before the last keep more of what
+    sentiment needs than the last one, which is trained to tell topics apart."""
 
     weight: NDArray[np.float32]
     bias: float
 
+    def layers(self, dimensions: int) -> int:
+        """How many layers of an encoder of this width it reads."""
+        return len(self.weight) // dimensions
+
     def probability(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
-        """P(positive) of each row, from vectors as pooled (not normalised)."""
+        """P(positive) of each row, from states as pooled (not normalised)."""
         logits = pooled.astype(np.float64) @ self.weight + self.bias
         return 1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0)))
 
 
 def find(store: Path, fingerprint: str) -> Path | None:
-    """The folder of the sentiment bundle made for the encoder with this fingerprint."""
-    for manifest in sorted(store.glob(f"sentiment-*/{MANIFEST}")):
+    """The folder of the newest sentiment bundle made for the encoder with this fingerprint."""
+    for manifest in sorted(store.glob(f"sentiment-*/{MANIFEST}"), reverse=True):
         if _manifest(manifest.parent).get("encoder_fingerprint") == fingerprint:
             return manifest.parent
     return None

@@ -9,8 +9,10 @@ DAY_SECONDS = 86400.0
 
 
 def boards_of(facts: Facts) -> tuple[str, ...]:
-    """The boards of an item: one for its widest class in the catalogue, and the one of all items."""
-    return (EVERYTHING, facts.item.category[0]) if facts.item.category else (EVERYTHING,)
+    """The boards of an item: one for its widest class in the catalogue, and the one of all items.
+    A class without a name has none."""
+    widest = next((name for name in facts.item.category if name.strip()), EVERYTHING)
+    return (EVERYTHING,) if widest == EVERYTHING else (EVERYTHING, widest)
 
 
 def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from streamer.events import RankChange
-from streamer.state.boards import Line
+from streamer.state.line import Line
 
 RESCORED = 0.005
 """A change of probability that is worth telling although the rank stays."""
@@ -49,6 +51,13 @@ def changes(before: Sequence[Line], after: Sequence[Line]) -> list[RankChange]:
     ]
 
 
+def as_told(before: Sequence[Line], after: Sequence[Line]) -> list[Line]:
+    """The new board with what a reader of the old one has of it once it is told the changes: moves
+    too small to be told add up until they are worth it."""
+    old = {line.item_id: line for line in before}
+    return [_untold(line, old.get(line.item_id)) for line in after]
+
+
 def snapshot(after: Sequence[Line], before: Sequence[Line]) -> list[RankChange]:
     """Every line of a board."""
     old = {line.item_id: line for line in before}
@@ -59,8 +68,18 @@ def _differs(line: Line, before: Line | None) -> bool:
     return (
         before is None
         or before.rank != line.rank
-        or abs(before.probability - line.probability) >= RESCORED
+        or abs(_told(before) - line.probability) >= RESCORED
     )
+
+
+def _told(line: Line) -> float:
+    return line.probability if line.told is None else line.told
+
+
+def _untold(line: Line, before: Line | None) -> Line:
+    if before is None or _differs(line, before):
+        return line
+    return replace(line, told=_told(before))
 
 
 def _change(line: Line, before: Line | None) -> RankChange:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.embedded import valkey
 from streamer.events import Behaviour, Encoding, NewItem
-from streamer.judge import actions
-from streamer.learning.replay import Look, Replay
+from streamer.learning.looks import Looks, Watch, observe
 from streamer.replay.record import Source, TimedRecord
-from streamer.settings import Settings, load
-from streamer.state.connection import connected
-from streamer.state.features import features
-from streamer.state.keys import Keys
-from streamer.state.store import Store
 
 DAY = 86400.0
 
@@ -94,55 +86,18 @@ def build(
     ``encodings`` are the descriptions' by item. Raises DependencyMissing.
     """
     buyers = _Buyers(launches)
-    with tempfile.TemporaryDirectory() as folder:
-        server, url = valkey(Path(folder))
-        with server:
-            looks = asyncio.run(
-                _replay(
-                    load(redis=url),
-                    buyers.watching(source),
-                    launches,
-                    ages_days,
-                    encodings,
-                    (fingerprint, dimensions),
-                    progress,
-                )
-            )
-    return _assemble(looks, buyers)
+    watch = Watch(
+        ages_days, launches.includes, partial(_described, encodings), fingerprint, dimensions
+    )
+    return _labelled(observe(buyers.watching(source), watch, progress), buyers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    ids: list[str]
-    x: Floats
-    content: NDArray[np.float32]
-    actions: Floats
-    age: Floats
-
-
-async def _replay(
-    settings: Settings,
-    records: Iterable[TimedRecord],
-    launches: Launches,
-    ages_days: tuple[float, ...],
-    encodings: Mapping[str, Encoding],
-    encoder: tuple[str, int],
-    progress: Callable[[int], None],
-) -> list[_Seen]:
-    async with connected(settings) as client:
-        store = Store(client, Keys("replay", shards=1), user_retention_seconds=0)
-        replay = Replay(
-            store,
-            ages_days,
-            launches.includes,
-            lambda item: [encodings[item.item_id]] if item.item_id in encodings else [],
-        )
-        return [_seen(look, *encoder) async for look in replay.run(records, progress)]
-
-
-def _seen(look: Look, fingerprint: str, dimensions: int) -> _Seen:
-    found = features(look.items, look.kin, look.time, fingerprint, dimensions)
-    return _Seen(look.items.ids, found.x, found.content, actions(look.items), look.age)
+def _described(
+    encodings: Mapping[str, Encoding], event: Behaviour | NewItem
+) -> tuple[Encoding, ...]:
+    if isinstance(event, NewItem) and event.item_id in encodings:
+        return (encodings[event.item_id],)
+    return ()
 
 
 class _Buyers:
@@ -183,15 +138,14 @@ class _Buyers:
         return self._launches.day(self.launched[item_id])
 
 
-def _assemble(looks: list[_Seen], buyers: _Buyers) -> Dataset:
-    labels = buyers.labels()
-    ids = [item_id for look in looks for item_id in look.ids]
+def _labelled(looks: Looks, buyers: _Buyers) -> Dataset:
+    labels, ids = buyers.labels(), looks.item.tolist()
     return Dataset(
-        x=np.concatenate([look.x for look in looks]),
-        content=np.concatenate([look.content for look in looks]),
-        actions=np.concatenate([look.actions for look in looks]),
-        age=np.concatenate([look.age for look in looks]),
+        x=looks.x,
+        content=looks.content,
+        actions=looks.actions,
+        age=looks.age,
         launch_day=np.array([buyers.launch_day(item_id) for item_id in ids]),
         label=np.array([labels[item_id] for item_id in ids]),
-        item=np.array(ids),
+        item=looks.item,
     )

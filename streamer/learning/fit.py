@@ -18,7 +18,7 @@ from sklearn.model_selection import GroupKFold
 
 from streamer.learning.dataset import Dataset
 from streamer.scoring.predictor import STAGES, Predictor, stages
-from streamer.state.features import FEATURES, MODALITIES
+from streamer.state.features import FAMILY, FEATURES, MODALITIES, PRICE
 
 Floats = NDArray[np.float64]
 
@@ -26,13 +26,13 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """``knots`` hinges a feature, ``components`` of the content, ``folds`` members, ``penalty`` the
-    inverse strength of the ridge, ``dropout`` the share of examples repeated with content masked."""
+    inverse strength of the ridge, ``dropout`` the share of examples repeated with modalities masked."""
 
     knots: int = 4
     components: int = 32
     folds: int = 5
     penalty: float = 0.02
-    dropout: float = 0.15
+    dropout: float = 0.3
     seed: int = 0
 
 
@@ -132,17 +132,31 @@ def _design(shape: Predictor, x: Floats, content: NDArray[np.float32]) -> Floats
 def _fit_member(
     shape: Predictor, data: Dataset, options: FitOptions, rng: np.random.Generator
 ) -> LogisticRegression:
-    hidden = rng.random(len(data)) < options.dropout
-    masked = np.full_like(data.content[hidden], np.nan)
-    design = np.concatenate(
-        [
-            _design(shape, data.x, data.content),
-            _design(shape, data.x[hidden], masked),
-        ]
-    )
-    label = np.concatenate([data.label, data.label[hidden]])
+    repeated = rng.random(len(data)) < options.dropout
+    x, content = _dropped(data.x[repeated], data.content[repeated], rng)
+    design = np.concatenate([_design(shape, data.x, data.content), _design(shape, x, content)])
+    _silence_constants(design)
+    label = np.concatenate([data.label, data.label[repeated]])
     model = LogisticRegression(C=options.penalty, max_iter=500, tol=1e-3)
     return model.fit(design, label)
+
+
+def _dropped(
+    x: Floats, content: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[Floats, NDArray[np.float32]]:
+    """The examples with each modality that an item may come without masked in half of them."""
+    x, content = x.copy(), content.copy()
+    content[rng.random(len(x)) < 0.5] = np.nan
+    for names in (PRICE, FAMILY):
+        start = FEATURES.index(names[0])
+        x[rng.random(len(x)) < 0.5, start : start + len(names)] = np.nan
+    return x, content
+
+
+def _silence_constants(design: Floats) -> None:
+    """What is the same in every example (such as a feature that is always missing) has nothing to
+    teach; left in, it would share the intercept's work, and weigh once it changes."""
+    design[:, np.ptp(design, axis=0) == 0] = 0.0
 
 
 def _unpack(shape: Predictor, model: LogisticRegression) -> tuple[Floats, Floats, float]:

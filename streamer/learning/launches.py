@@ -61,7 +61,8 @@ def _key(source: CompleteJourney, fingerprint: str) -> str:
     for part in (source.about, source.total, LAUNCHES, AGES_DAYS, fingerprint):
         digest.update(repr(part).encode())
     own = Path(__file__).parent
-    for code in sorted([*_STATE.iterdir(), own / "replay.py", own / "dataset.py"]):
+    mine = [own / f"{name}.py" for name in ("replay", "looks", "dataset")]
+    for code in sorted([*_STATE.iterdir(), *mine]):
         if code.suffix in {".py", ".lua"}:
             digest.update(code.read_bytes())
     return digest.hexdigest()[:16]

@@ -19,7 +19,7 @@ from streamer.chunk import Chunk
 from streamer.events import Behaviour, Encoding, NewItem
 from streamer.replay.record import TimedRecord
 from streamer.state import behaviour, catalogue
-from streamer.state.birth import Extent, open_logs
+from streamer.state.birth import COUNTED, ENCODED, Extent, open_logs
 from streamer.state.columns import Pseudonyms, columns
 from streamer.state.encoded import apply_encodings
 from streamer.state.features import needed_kin
@@ -35,6 +35,8 @@ AT_FIRST_SIGHT = -1.0
 WINDOW_SECONDS = 3600.0
 WINDOW_RECORDS = 4000
 _CATALOGUE, _BEHAVIOUR = "replayed-items", "replayed-behaviour"
+_ENCODINGS = "replayed-encodings"
+_PHASES = {_CATALOGUE: COUNTED, _BEHAVIOUR: COUNTED, _ENCODINGS: ENCODED}
 _NONE = np.empty(0, np.int64)
 
 
@@ -53,18 +55,18 @@ class Replay:
     """Feeds records, in time order, to a store that is empty at first.
 
     ``ages_days`` says at which ages an item is looked at; ``wanted`` which items, by their first
-    upsert and its time. ``encode`` gives the encodings that are to be there with an item's first
-    look; it may give none.
+    upsert and its time. ``encode`` gives the encodings of an event's text, applied right after the
+    event; it may give none.
     """
 
     store: Store
     ages_days: Sequence[float]
     wanted: Callable[[NewItem], bool]
-    encode: Callable[[NewItem], Iterable[Encoding]] = lambda _: ()
+    encode: Callable[[Behaviour | NewItem], Iterable[Encoding]] = lambda _: ()
     known: KnownItems = field(default_factory=lambda: KnownItems(200_000))
     kin: KinTable = field(default_factory=KinTable)
     _pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("replay"))
-    _offsets: dict[str, int] = field(default_factory=lambda: {_CATALOGUE: 0, _BEHAVIOUR: 0})
+    _offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PHASES, 0))
     _due: list[tuple[float, float, str]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
@@ -73,9 +75,8 @@ class Replay:
     ) -> AsyncIterator[Look]:
         """Replays everything; yields looks as they fall due. ``progress`` is told how many records
         are done."""
-        await open_logs(
-            self.store, [Extent(log, 0, log, None, 0, 2**53) for log in (_CATALOGUE, _BEHAVIOUR)]
-        )
+        extents = [Extent(log, 0, log, None, 0, 2**53, phases) for log, phases in _PHASES.items()]
+        await open_logs(self.store, extents)
         done = 0
         for window in _windows(records):
             async for look in self._window(window):
@@ -122,15 +123,16 @@ class Replay:
             await self._apply_items(items)
         if acts:
             await self._apply_behaviour(acts)
+        encodings = [encoding for event in events for encoding in self.encode(event)]
+        if encodings:
+            chunk = self._chunk(_ENCODINGS, len(encodings))
+            await apply_encodings(self.store, chunk, encodings, self.known)
 
     async def _apply_items(self, events: list[NewItem]) -> None:
         chunk = self._chunk(_CATALOGUE, len(events))
         batch = catalogue.CatalogueBatch(chunk, events, chunk.offsets, _NONE, _NONE)
         touched = await catalogue.apply_items(self.store, batch, self.known)
         await catalogue.apply_kin(self.store, batch, touched, self.kin)
-        encodings = [encoding for event in events for encoding in self.encode(event)]
-        if encodings:
-            await apply_encodings(self.store, encodings, self.known)
 
     async def _apply_behaviour(self, events: list[Behaviour]) -> None:
         chunk = self._chunk(_BEHAVIOUR, len(events))

@@ -1,13 +1,11 @@
-"""From the raw log to a bundle: encode, replay, fit, measure, save."""
+"""From the raw logs to a bundle: encode, replay, fit, measure, save."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -17,16 +15,13 @@ from streamer.learning.dataset import Dataset
 from streamer.learning.encode import encode
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import auc, expected_calibration_error
+from streamer.learning.review_term import graft
+from streamer.learning.steps import Steps, summing
+from streamer.learning.transfer import Transfer, card_lines, learn_reviews
 from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
 
 CACHE = Path.home() / ".cache" / "streamer"
-
-
-class Steps(Protocol):
-    """Shows long work: ``step`` opens one of so many units, what it gives is told how far it is."""
-
-    def step(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +34,34 @@ class Trained:
 
 
 def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
-    """Trains on Complete Journey's launches, saves the bundle and makes it the active one.
+    """Trains on Complete Journey's launches, and what reviews say on the clothing reviews; saves
+    the bundle and makes it the active one. Where the encoder has no sentiment yet, trains that too.
 
     Raises DependencyMissing, BundleError.
     """
     source = launches.journey()
     texts = launches.descriptions(source)
     with steps.step("encode descriptions", len(texts)) as told:
-        encodings, fingerprint, dimensions = encode(settings, texts, _summing(told))
+        encodings, fingerprint, dimensions = encode(settings, texts, summing(told))
     with steps.step("replay the year", source.total) as told:
         data = launches.dataset(source, encodings, fingerprint, dimensions, CACHE, told)
     train_data = data.where(data.launch_day < launches.TEST_FROM_DAY)
     test_data = data.where(data.launch_day >= launches.TEST_FROM_DAY)
     with steps.step("fit the members", options.folds) as told:
-        predictor = fit(train_data, options, told)
-    metrics = measure(predictor, test_data)
+        launch = fit(train_data, options, told)
+    transfer = learn_reviews(settings, options.folds, options.seed, steps)
+    predictor = graft(launch, transfer.term)
+    metrics = measure(predictor, test_data) | transfer.term.metrics
     name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
     manifest = {
         "encoder": fingerprint,
         "dimensions": dimensions,
         "metrics": metrics,
         "trained_on": source.about,
+        "review_term": {"trained_on": transfer.about, "sentiment": transfer.sentiment},
         "examples": len(train_data),
     }
-    card = _card(name, source.about, train_data, test_data, metrics, settings.encoder)
+    card = _card(transfer, name, source.about, train_data, test_data, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, card)
     registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics)
@@ -82,22 +81,17 @@ def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
     return found
 
 
-def _summing(told: Callable[[int], None]) -> Callable[[int], None]:
-    """Turns how many more into how many in all."""
-    done = 0
-
-    def more(count: int) -> None:
-        nonlocal done
-        done += count
-        told(done)
-
-    return more
-
-
 def _card(
-    name: str, about: str, train: Dataset, test: Dataset, metrics: dict[str, float], encoder: str
+    transfer: Transfer,
+    name: str,
+    about: str,
+    train: Dataset,
+    test: Dataset,
+    metrics: dict[str, float],
+    encoder: str,
 ) -> str:
-    return "\n".join(_card_lines(name, about, train, test, metrics, encoder)) + "\n"
+    own = _card_lines(name, about, train, test, metrics, encoder)
+    return "\n".join([*own, "", *card_lines(transfer)]) + "\n"
 
 
 def _card_lines(
@@ -119,10 +113,7 @@ def _card_lines(
         f"the launch month; {100 * train.label.mean():.1f} % of the examples."
     )
     yield f"- **Encoder** {encoder}"
-    yield (
-        "- **What it can't know** this data has no reviews: their weights are zero, so reviews "
-        "do not move this model's score."
-    )
+    yield "- **What it can't know** this data has no reviews; see below."
     yield ""
     yield "| age | AUC | expected calibration error |"
     yield "|---|---|---|"

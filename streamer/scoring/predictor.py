@@ -9,7 +9,7 @@ calibrated for each stage by Platt scaling (Platt, 1999), which keeps it additiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,12 @@ class Scores:
     def at(self, places: Ints) -> Scores:
         """The scores of these items alone."""
         return Scores(*(getattr(self, name)[places] for name in self.__slots__))
+
+    @classmethod
+    def concatenated(cls, blocks: Sequence[Scores]) -> Scores:
+        """The scores of all blocks' items, in order."""
+        columns = ([getattr(block, name) for block in blocks] for name in cls.__slots__)
+        return cls(*(np.concatenate(column) for column in columns))
 
 
 @dataclass(frozen=True, slots=True)

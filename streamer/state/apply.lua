@@ -44,6 +44,7 @@ local function answer(status, records)
   for i = 1, #ids do
     local record = records[i]
     if record and ARGV[10] ~= '' then
+      record = current_item(record)
       local known, aux = unpack_('<d', ARGV[10], 8 * i - 7), unpack_('<d', record, item_at.aux)
       if known ~= aux then record = {record, beside(ids[i])} end
     end

@@ -7,16 +7,20 @@ beginning but a loss, and is never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from streamer import failpoint
 from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.state.keys import watermark
 from streamer.state.layout import ITEM
 from streamer.state.store import Store
 
-PHASES = ("i", "k")
+COUNTED = ("i", "k")
+"""The phases of a log whose events are counted: items, then kin."""
+ENCODED = ("e",)
+"""The phase of a log of encodings."""
 
 IfEmpty = Literal["stop", "rebuild", "from-now"]
 """What to do when Redis is empty behind a group that has committed offsets: stop with an error,
@@ -26,7 +30,8 @@ count again from the earliest retained event, or start counting at the committed
 @dataclass(frozen=True, slots=True)
 class Extent:
     """A partition as the broker has it. ``log`` is the topic's id; ``committed`` the group's
-    offset, None where it has none; retained are the offsets from ``earliest`` to before ``end``."""
+    offset, None where it has none; retained are the offsets from ``earliest`` to before ``end``;
+    ``phases`` are those in which it is applied, each with a watermark of its own."""
 
     topic: str
     partition: int
@@ -34,6 +39,20 @@ class Extent:
     committed: int | None
     earliest: int
     end: int
+    phases: tuple[str, ...] = COUNTED
+
+
+class Log(NamedTuple):
+    """A partition of a topic, the topic's id, and the phases in which it is applied."""
+
+    topic: str
+    partition: int
+    log: str
+    phases: tuple[str, ...]
+
+    @property
+    def watermarks(self) -> list[str]:
+        return [watermark(phase, self.log, self.partition) for phase in self.phases]
 
 
 async def open_logs(
@@ -54,18 +73,31 @@ async def positions(store: Store, extents: list[Extent]) -> dict[tuple[str, int]
 
     Raises EventsExpired, WatermarkAhead, StoreEmpty.
     """
-    fields = [watermark(phase, e.log, e.partition) for e in extents for phase in PHASES]
-    rows = await store.watermarks(fields)
-    found: dict[tuple[str, int], int] = {}
-    for place, extent in enumerate(extents):
-        mine = [value for row in rows for value in row[2 * place : 2 * place + 2]]
+    stands = await standing(store, [Log(e.topic, e.partition, e.log, e.phases) for e in extents])
+    return {
+        (extent.topic, extent.partition): _checked(extent, *stand)
+        for extent, stand in zip(extents, stands, strict=True)
+    }
+
+
+async def standing(store: Store, logs: Sequence[Log]) -> list[tuple[int, int]]:
+    """Of each log the offsets up to which the shard furthest behind and the one furthest ahead
+    have applied it. Raises StoreEmpty."""
+    if not logs:
+        return []
+    rows = await store.watermarks([field for log in logs for field in log.watermarks])
+    found: list[tuple[int, int]] = []
+    place = 0
+    for log in logs:
+        mine = [value for row in rows for value in row[place : place + len(log.phases)]]
+        place += len(log.phases)
         present = [value for value in mine if value is not None]
         if len(present) < len(mine):
             raise StoreEmpty(
-                f"Redis has lost watermarks of {extent.topic}/{extent.partition}; restore it, or "
+                f"Redis has lost watermarks of {log.topic}/{log.partition}; restore it, or "
                 "empty it and start again with --rebuild"
             )
-        found[extent.topic, extent.partition] = _checked(extent, min(present), max(present))
+        found.append((min(present), max(present)))
     return found
 
 
@@ -101,6 +133,7 @@ async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -
         await store.client.hset(
             store.keys.birth, mapping={"shards": store.keys.shards, "schema": ITEM.schema}
         )
+        failpoint.passing("born")
         return True
     _check_born(record, store)
     return False
@@ -132,10 +165,12 @@ async def _begin_logs(
         start = extent.earliest if not from_now or extent.committed is None else extent.committed
         await store.client.hsetnx(store.keys.birth, f"start:{name}", str(start))
         decided = await store.client.hget(store.keys.birth, f"start:{name}")
+        failpoint.passing("start-decided")
         pipeline = store.client.pipeline(transaction=False)
         for log in store.keys.logs:
-            for phase in PHASES:
+            for phase in extent.phases:
                 field = watermark(phase, extent.log, extent.partition)
                 pipeline.hsetnx(log, field, int(decided or start))
         await pipeline.execute()
+        failpoint.passing("watermarks-begun")
         await store.client.hset(store.keys.birth, f"begun:{name}", "1")

@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError
 from streamer.events import LaunchRank
 from streamer.state.connection import Client
 from streamer.state.keys import Keys
+from streamer.state.line import Line
 from streamer.state.scripts import plain
 
 
@@ -25,18 +26,6 @@ class Filing:
     version: float
     time: float
     score: float | None
-
-
-class Line(msgspec.Struct, array_like=True, gc=False):
-    """One line of a decided board."""
-
-    item_id: str
-    rank: int
-    probability: float
-    stage: str
-    reason: str
-    title: str
-    previous_rank: int | None = None
 
 
 class Decision(msgspec.Struct, array_like=True):
@@ -111,11 +100,12 @@ class Boards:
         decision = _read(stored[b"decision"])
         return decision, int(stored.get(b"published", 0)) >= decision.sequence
 
-    async def decide(self, board: str, decision: Decision) -> bool:
-        """Makes it the decision in force, unless another one was made since it was built."""
-        key = self._key(board, "decision")
-        (sequence,) = await self._run([("decide", 1, key, decision.sequence - 1, _pack(decision))])
-        return int(sequence) == decision.sequence
+    async def decide(self, board: str, before: Decision | None, decision: Decision) -> bool:
+        """Makes it the decision in force, if that is still the one ``before``."""
+        key, base = self._key(board, "decision"), before.sequence if before else 0
+        command = ("decide", 1, key, base, decision.sequence, _pack(decision))
+        (in_force,) = await self._run([command])
+        return bool(in_force)
 
     async def mark_published(self, board: str, sequence: int) -> None:
         await self._client.hset(self._key(board, "decision"), "published", str(sequence))

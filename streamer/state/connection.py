@@ -10,7 +10,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from streamer.errors import RedisUnavailable
@@ -19,7 +19,7 @@ from streamer.settings import Settings
 Client = Redis | RedisCluster
 
 TIMEOUT_SECONDS = 10.0
-UNREACHABLE = (NoConnection, NoAnswer, OSError)
+UNREACHABLE = (NoConnection, NoAnswer, OSError, RedisClusterException)
 
 
 def connect(settings: Settings) -> Client:

@@ -8,31 +8,42 @@ from typing import Any
 import numpy as np
 from xxhash import xxh3_64_digest
 
+from streamer.chunk import Chunk
 from streamer.events import REVIEW_DIMENSIONS, Encoding
+from streamer.state.keys import watermark
 from streamer.state.known import KnownItems
 from streamer.state.layout import AMOUNT_UNIT, MONTH, REVIEWS, WEEK, decayed_name
-from streamer.state.store import Store
+from streamer.state.phases import LostWrites, emptied
+from streamer.state.store import EncodingsCall, Store
 from streamer.state.touched import Touched, touched
 
 
 async def apply_encodings(
-    store: Store, encodings: Sequence[Encoding], cache: KnownItems
+    store: Store, chunk: Chunk, encodings: Sequence[Encoding], cache: KnownItems
 ) -> Touched:
-    """Adds the encodings. Returns the items that changed.
+    """Adds the encodings of a chunk. Returns the items they are of, changed or not: scores of an
+    earlier time may not have been published.
 
-    Raises redis errors, after which it may be called again.
+    Raises LostWrites, StoreEmpty, and redis errors, after which it may be called again.
     """
-    descriptions: list[list[Any]] = []
-    reviews: list[list[Any]] = []
+    field = watermark("e", chunk.log, chunk.partition)
+    calls = [
+        EncodingsCall(shard, field, chunk.start, chunk.end) for shard in range(store.keys.shards)
+    ]
     for encoding in encodings:
+        call = calls[store.keys.shard[encoding.item_id]]
         if encoding.kind == "description":
-            descriptions.append(_description(encoding))
+            call.descriptions.append(_description(encoding))
         else:
-            reviews.append(_review(encoding))
-    changed = await store.add_encodings(descriptions, reviews)
-    ids = list(changed)
-    asked = [cache.get(item_id) for item_id in ids]
-    return touched(ids, [changed[item_id] for item_id in ids], asked, cache)
+            call.reviews.append(_review(encoding))
+    replies = await store.add_encodings(calls)
+    if any(reply.status == "unborn" for reply in replies):
+        raise emptied(field)
+    if lost := [reply.watermark for reply in replies if reply.status == "gap"]:
+        raise LostWrites(min(lost))
+    ids = [item_id for reply in replies for item_id in reply.ids]
+    entries = [entry for reply in replies for entry in reply.entries]
+    return touched(ids, entries, [cache.get(item_id) for item_id in ids], cache)
 
 
 def _description(encoding: Encoding) -> list[Any]:

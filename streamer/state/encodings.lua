@@ -1,13 +1,25 @@
--- encodings.lua: what the inference worker made of texts, into one shard. Encodings may come again
--- and in any order: a review counts once by its id, a description by the version of its text.
+-- encodings.lua: what the inference worker made of texts, one chunk into one shard. Encodings may
+-- come again and in any order: a review counts once by its id, a description by the version of its
+-- text. The watermark is there to show what Redis has lost.
 --
--- KEYS[1]  hash     {tag}:log    of this shard; names the slot
--- ARGV[1]  msgpack  descriptions: [[item, time, order, text id, fingerprint, vector], …]
--- ARGV[2]  msgpack  reviews:      [[item, review id, delta head], …]
--- ARGV[3]  bytes    the head of an item delta that changes nothing
+-- KEYS[1]  hash     {tag}:log    of this shard: watermarks
+-- ARGV[1]  string   field of the watermark: e:<log>:<partition>
+-- ARGV[2]  integer  first offset of the chunk
+-- ARGV[3]  integer  offset after the chunk
+-- ARGV[4]  msgpack  descriptions: [[item, time, order, text id, fingerprint, vector], …]
+-- ARGV[5]  msgpack  reviews:      [[item, review id, delta head], …]
+-- ARGV[6]  bytes    the head of an item delta that changes nothing
 --
--- Returns [item, [record, facts, content, reviews, early], item, […], …] for every item that
--- changed. An item without a record has expired; its encodings are dropped.
+-- Returns [status, watermark, item, [record, facts, content, reviews, early], item, […], …] with
+-- the status 'applied', and every item named that has a record, changed or not; or 'gap' or
+-- 'unborn' (see apply.lua). An item without a record has expired, or its loss is still to be made
+-- good, and then its texts are sent once more: its encodings are dropped.
+
+local log, field = KEYS[1], ARGV[1]
+local watermark = tonumber(call('HGET', log, field) or '')
+
+if not watermark then return {'unborn', 0} end
+if watermark < tonumber(ARGV[2]) then return {'gap', watermark} end
 
 local touched = {}
 
@@ -25,33 +37,39 @@ local function describe(entry)
     return
   end
   call('SET', key('c', id), cmsgpack.pack(stored))
-  touched[id] = (touched[id] or 0) + 1
+  touched[id] = touched[id] + 1
 end
 
 local function review(entry)
   local id, review_id, delta = unpack(entry)
   if call('SADD', key('s', id), review_id) == 0 then return end
   call('SET', key('r', id), (merge_reviews(call('GET', key('r', id)), delta, 1, '', 1)))
-  touched[id] = (touched[id] or 0) + 1
+  touched[id] = touched[id] + 1
 end
 
-local function known(id) return call('EXISTS', key('i', id)) == 1 end
+local function each(entries, apply)
+  for _, entry in ipairs(cmsgpack.unpack(entries)) do
+    local id = entry[1]
+    if touched[id] or call('EXISTS', key('i', id)) == 1 then
+      touched[id] = touched[id] or 0
+      apply(entry)
+    end
+  end
+end
 
-for _, entry in ipairs(cmsgpack.unpack(ARGV[1])) do
-  if known(entry[1]) then describe(entry) end
-end
-for _, entry in ipairs(cmsgpack.unpack(ARGV[2])) do
-  if known(entry[1]) then review(entry) end
-end
+each(ARGV[4], describe)
+each(ARGV[5], review)
 
 -- An item's version and aux counts grow by what changed beside its record.
-local reply = {}
+watermark = math.max(watermark, tonumber(ARGV[3]))
+local reply = {'applied', watermark}
 for id, count in pairs(touched) do
-  local record = merge_item(call('GET', key('i', id)), ARGV[3], 1, '', 1)
+  local record = merge_item(call('GET', key('i', id)), ARGV[6], 1, '', 1)
   local version, aux = unpack_('<dd', record, item_at.version)
   record = sub(record, 1, item_at.version - 1) .. pack('<dd', version + count, aux + count)
     .. sub(record, item_at.aux + 8)
-  call('SET', key('i', id), record)
+  if count > 0 then call('SET', key('i', id), record) end
   reply[#reply + 1], reply[#reply + 2] = id, {record, beside(id)}
 end
+call('HSET', log, field, watermark)
 return reply

@@ -119,9 +119,11 @@ def features(
     items: Touched, kin: KinTable, now: float | Floats, fingerprint: str, dimensions: int
 ) -> Features:
     """The features of the items at ``now`` (stream time, seconds; one for all, or one an item),
-    their content as the encoder of ``fingerprint`` read it."""
+    their content as the encoder of ``fingerprint`` read it.
+
+    What another worker has applied from ahead of ``now`` counts as if it happened now."""
     now = np.broadcast_to(np.asarray(now, np.float64), len(items))
-    decayed = at_time(ITEM, items.x, now)
+    decayed = at_time(ITEM, items.x, np.maximum(now, items.x[:, _AT["last_time"]]))
     family = _family_rows(items, kin)
     blocks = [
         _price(items, decayed, family),
@@ -223,13 +225,13 @@ def _exposure(items: Touched, x: Floats, kin: KinTable, now: Floats) -> Floats:
     largest = np.zeros(len(items))
     np.maximum.at(largest, owner, sales)
     mean = np.divide(total, listed, out=np.zeros(len(items)), where=listed > 0)
-    count = _distinct(items, "channels")
+    count = distinct(items, "channels")
     none = count == 0
     carried = [_log(mean), _log(largest), _log(mean * count)]
     return _stack([*shown, _log(count), *(np.where(none, np.nan, c) for c in carried)])
 
 
-def _distinct(items: Touched, name: str) -> Floats:
+def distinct(items: Touched, name: str) -> Floats:
     """How many distinct members a list of hashes stands for (bottom-k estimator where it is full)."""
     place, keep = _LISTS[name]
     counts = items.heads[name].astype(np.float64)
@@ -257,7 +259,7 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
     at = {name: x[:, column] for name, column in _AT.items()}
     interest = at["click"] + at["favourite"] + at["cart"] + at["share"]
     engaged = at["view"] + interest + at["purchase"]
-    buyers = _distinct(items, "buyers")
+    buyers = distinct(items, "buyers")
     hours = np.maximum(now - launch_times(items), 0.0) / HOUR
     since = (now - at["last_purchase_time"]) / HOUR
     span = (at["last_purchase_time"] - at["first_purchase_time"]) / HOUR
@@ -268,7 +270,7 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
         "interest": _log(interest),
         "purchases": _log(at["purchase"]),
         "buyers": _log(buyers),
-        "users": _log(_distinct(items, "users")),
+        "users": _log(distinct(items, "users")),
         "repeat": np.where(bought, _log(at["purchase"]) - _log(buyers), 0.0),
         "days": _log(items.heads["days"].astype(np.float64)),
         "quantity_per_purchase": np.where(
@@ -298,7 +300,7 @@ def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
         else np.empty((0, len(REVIEWS.fields)))
     )
     at = REVIEWS.index
-    decayed = at_time(REVIEWS, stored, now)
+    decayed = at_time(REVIEWS, stored, np.maximum(now, stored[:, at["last_time"]]))
     count, judged = stored[:, at["reviews"]], stored[:, at["sentiment_count"]]
     ratings = x[:, _AT["rating_count"]]
     vectors = stored[:, at["v0"] : at["v0"] + REVIEW_DIMENSIONS] * REVIEW_VECTOR_UNIT
@@ -319,9 +321,10 @@ def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
 
 
 def _content(known: Sequence[Known], fingerprint: str, dimensions: int) -> NDArray[np.float32]:
+    """A vector that is not as long as those of its encoder is none."""
     content = np.full((len(known), dimensions), np.nan, np.float32)
     for row, beside in enumerate(known):
         vector = beside.content.vectors.get(fingerprint) if beside.content else None
-        if vector is not None:
+        if vector is not None and len(vector) == 2 * dimensions:
             content[row] = np.frombuffer(vector, "<f2")
     return content

@@ -51,7 +51,7 @@ class Keys:
 
 
 def watermark(phase: str, log: str, partition: int) -> str:
-    """The field of a shard's log that holds a watermark; ``phase`` is ``i`` or ``k``."""
+    """The field of a shard's log that holds a watermark; ``phase`` is ``i``, ``k`` or ``e``."""
     return f"{phase}:{log}:{partition}"
 
 

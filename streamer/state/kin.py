@@ -18,7 +18,6 @@ MAX_AGE_SECONDS = 5.0
 """Relatives that other workers move are read again after this long."""
 _SIZE = 50_000
 _UNKNOWN = 0
-_HEAD = ITEM.head.itemsize
 
 
 class KinTable:
@@ -69,20 +68,22 @@ class KinTable:
             self._index_channels()
         rows = np.fromiter(map(self._row.__getitem__, ids), np.int64, len(ids))
         present = [i for i, entry in enumerate(entries) if entry is not None]
-        heads = b"".join([entries[i][:_HEAD] for i in present])  # type: ignore[index, misc]
+        records = ITEM.current(entries[i] for i in present)  # type: ignore[misc]
+        heads = b"".join([record[: ITEM.head.itemsize] for record in records])
         self._x[rows[present]] = np.frombuffer(heads, ITEM.head)["x"]
         self._read_at[rows] = time.monotonic()
 
     async def ensure(self, store: Store, ids: Iterable[str]) -> None:
         """Reads the relatives that are not at hand or were read too long ago."""
-        oldest = time.monotonic() - MAX_AGE_SECONDS
-        stale = [
-            kin
-            for kin in set(ids)
-            if (row := self.row(kin)) == _UNKNOWN or self._read_at[row] < oldest
-        ]
-        if stale:
+        wanted = set(ids)
+        while stale := self._stale(wanted):
             self.put(stale, await store.read("k", stale))
+
+    def _stale(self, ids: Iterable[str]) -> list[str]:
+        oldest = time.monotonic() - MAX_AGE_SECONDS
+        return [
+            kin for kin in ids if (row := self.row(kin)) == _UNKNOWN or self._read_at[row] < oldest
+        ]
 
     def _grow(self, rows: int) -> None:
         if rows > len(self._x):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -102,14 +103,15 @@ class KnownItems:
 
 def parse(entry: list[Any]) -> tuple[bytes, Known]:
     """A script's [record, facts, content, reviews, early] → the record and what is beside it."""
-    record, packed, content, reviews, early = entry
+    stored, packed, content, reviews, early = entry
+    (record,) = ITEM.current([stored])
     facts = _facts(packed) if packed else None
     return record, Known(
         aux=float(np.frombuffer(record, ITEM.head, 1)["x"][0, _AUX]),
         facts=facts,
         family=_family(facts) if facts else ("", "", ""),
         content=_content(content) if content else None,
-        reviews=np.frombuffer(reviews, REVIEWS.head, 1)["x"][0] if reviews else None,
+        reviews=_reviews(reviews) if reviews else None,
         early=_early(early) if early else None,
     )
 
@@ -142,10 +144,23 @@ def _content(packed: bytes) -> Content:
     return Content(time, order, text_id.decode(), {k.decode(): v for k, v in vectors.items()})
 
 
+def _reviews(stored: bytes) -> NDArray[np.float64]:
+    (record,) = REVIEWS.current([stored])
+    row: NDArray[np.float64] = np.frombuffer(record, REVIEWS.head, 1)["x"][0]
+    return row
+
+
 def _early(packed: bytes) -> Early:
-    record, log = msgpack.unpackb(packed, raw=True)
+    stored, log = msgpack.unpackb(packed, raw=True)
+    (record,) = ITEM.current([stored])
+    return Early(record, _watermarks(tuple(log)))
+
+
+@lru_cache(maxsize=1024)
+def _watermarks(log: tuple[bytes, ...]) -> Mapping[str, int]:
+    """The first phase's watermarks in a shard's log; items that came up together share them."""
     pairs = zip(log[::2], log[1::2], strict=True)
-    return Early(record, {k.decode(): int(v) for k, v in pairs if k.startswith(b"i:")})
+    return {k.decode(): int(v) for k, v in pairs if k.startswith(b"i:")}
 
 
 def kin_of(item: NewItem) -> list[str]:

@@ -15,17 +15,19 @@ sample of the members beyond. What happened in a chunk is itself such a record, 
 a merge. `scripts.py` writes the Lua merge from this same description.
 
 To change the fields, raise ``schema`` and add (old schema, old fields in their order) to ``older``:
-a stored record of that schema is carried over by field name when it is next touched, with the
-identity for what it did not have. Lists stay as they are.
+a stored record of that schema is carried over by field name, with the identity for what it did not
+have: in Redis when it is next touched, here when it is read. Lists stay as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from streamer.errors import StoreMismatch
 from streamer.events import BEHAVIOUR_TYPES, REVIEW_DIMENSIONS
 
 AMOUNT_UNIT = 1e-4
@@ -81,6 +83,35 @@ class Layout:
     @property
     def decayed_slice(self) -> slice:
         return slice(len(self.fields) - len(self.half_lives), len(self.fields))
+
+    @cached_property
+    def stamp(self) -> bytes:
+        """What a record of this schema begins with."""
+        return self.schema.to_bytes(2, "little")
+
+    def current(self, records: Iterable[bytes]) -> list[bytes]:
+        """The records, those of an older schema carried over as merge.lua does it.
+
+        Raises StoreMismatch.
+        """
+        return [r if r[:2] == self.stamp else self._carried_over(r) for r in records]
+
+    def _carried_over(self, record: bytes) -> bytes:
+        schema = int.from_bytes(record[:2], "little")
+        fields = dict(self.older).get(schema)
+        if fields is None:
+            raise StoreMismatch(
+                f"a stored {self.name} record has schema {schema}, this streamer reads "
+                f"{self.schema}; run the newer streamer on this store"
+            )
+        start = self.head.itemsize - 8 * len(self.fields)
+        stored = np.frombuffer(record, "<f8", len(fields), start)
+        row = self.identity.copy()
+        for name, value in zip(fields, stored.tolist(), strict=True):
+            if name in self.index:
+                row[self.index[name]] = value
+        tail = record[start + 8 * len(fields) :]
+        return self.stamp + record[2:start] + row.astype("<f8").tobytes() + tail
 
     def heads(self, count: int) -> np.ndarray:
         """``count`` heads of identity, to be filled."""

@@ -6,6 +6,15 @@ local @name@_at = { @at@ }
 local @name@_keep = { @keep@ }
 local @name@_upgrades = { @upgrades@ }
 
+local function current_@name@(record)
+  local schema = struct.unpack('<H', record)
+  if schema == @schema@ then return record end
+  if not @name@_upgrades[schema] then
+    error('SCHEMA a stored @name@ record has schema ' .. schema .. ', this streamer writes @schema@')
+  end
+  return @name@_upgrades[schema](record)
+end
+
 -- The delta is at `at` in `heads`, its lists at `tail_at` in `tails`; `stored` may be false.
 -- Returns the merged record and the bytes of the delta's lists.
 local function merge_@name@(stored, heads, at, tails, tail_at)
@@ -15,13 +24,8 @@ local function merge_@name@(stored, heads, at, tails, tail_at)
     return string.sub(heads, at, at + @head_bytes@ - 1)
       .. string.sub(tails, tail_at, tail_at + bytes - 1), bytes
   end
-  local a_schema, @stored@ = struct.unpack('@format@', stored)
-  if a_schema ~= @schema@ then
-    if not @name@_upgrades[a_schema] then
-      error('SCHEMA a stored @name@ record has schema ' .. a_schema .. ', this streamer writes @schema@')
-    end
-    return merge_@name@(@name@_upgrades[a_schema](stored), heads, at, tails, tail_at)
-  end
+  stored = current_@name@(stored)
+  local _, @stored@ = struct.unpack('@format@', stored)
 
   local factor
   if a_last_time < b_last_time then

@@ -10,6 +10,8 @@ from streamer.state.layout import Layout
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+_MOST_DOUBLINGS = 512.0
+
 
 def merge_rows(layout: Layout, x: Floats, group: Ints, groups: int) -> Floats:
     """Merges the rows of each group into one.
@@ -33,9 +35,15 @@ def merge_rows(layout: Layout, x: Floats, group: Ints, groups: int) -> Floats:
 
 
 def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
-    """The rows with their decayed fields as of ``time`` (seconds; a row each, or one for all)."""
+    """The rows with their decayed fields as of ``time`` (seconds; a row each, or one for all).
+
+    Before a row's last event they are larger, up to a bound that keeps them finite.
+    """
     last = x[:, layout.index["last_time"]]
-    age = time - np.where(np.isfinite(last), last, time)
+    dated = np.isfinite(last)
+    age = np.where(dated, time, 0.0) - np.where(dated, last, 0.0)
     out = x.copy()
-    out[:, layout.decayed_slice] *= np.exp2(age[:, None] / -layout.half_lives)
+    out[:, layout.decayed_slice] *= np.exp2(
+        np.minimum(age[:, None] / -layout.half_lives, _MOST_DOUBLINGS)
+    )
     return out

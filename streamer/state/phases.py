@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from streamer import failpoint
 from streamer.errors import StoreEmpty
 from streamer.state.store import ShardCall, ShardReply, Store
 
@@ -21,6 +22,14 @@ class LostWrites(Exception):
     def __init__(self, watermark: int) -> None:
         super().__init__(watermark)
         self.watermark = watermark
+
+
+def emptied(watermark: str) -> StoreEmpty:
+    """What to raise when a shard does not know a log that it knew."""
+    return StoreEmpty(
+        f"Redis has no watermark {watermark} any more: it was emptied under a running group; "
+        "start again with --rebuild or --from-now"
+    )
 
 
 async def run_phase(
@@ -36,6 +45,7 @@ async def run_phase(
     lost: list[int] = []
     while waiting:
         calls = [call_for(shard, first) for shard, first in waiting.items()]
+        failpoint.passing("aggregated")
         waiting = {}
         for call, reply in zip(calls, await store.apply(calls), strict=True):
             if reply.status == "inside":
@@ -43,10 +53,7 @@ async def run_phase(
             elif reply.status == "gap":
                 lost.append(reply.watermark)
             elif reply.status == "unborn":
-                raise StoreEmpty(
-                    f"Redis has no watermark {call.watermark} any more: it was emptied under a "
-                    "running group; start again with --rebuild or --from-now"
-                )
+                raise emptied(call.watermark)
             else:
                 done[call.shard] = reply
     if lost:

@@ -43,4 +43,5 @@ async def _beside(store: Store, ids: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def _aux(record: bytes) -> float:
-    return float(np.frombuffer(record, ITEM.head, 1)["x"][0, _AUX])
+    (current,) = ITEM.current([record])
+    return float(np.frombuffer(current, ITEM.head, 1)["x"][0, _AUX])

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgpack
 from redis.exceptions import NoScriptError, ResponseError
 
+from streamer import failpoint
 from streamer.errors import StoreMismatch
 from streamer.state.connection import Client
 from streamer.state.keys import Keys
@@ -45,12 +46,26 @@ class ShardCall:
 
 
 @dataclass(slots=True)
+class EncodingsCall:
+    """One call of encodings.lua; its header says what the fields mean."""
+
+    shard: int
+    watermark: str
+    first: int
+    last: int
+    descriptions: list[list[Any]] = field(default_factory=list)
+    reviews: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class ShardReply:
-    """``watermark`` is where the shard stands after the call; ``entries`` follow the call's ids."""
+    """``watermark`` is where the shard stands after the call; ``entries`` follow the call's ids, or
+    ``ids`` where the script names them."""
 
     status: Status
     watermark: int
     entries: list[Entry]
+    ids: list[str] = field(default_factory=list)
 
 
 class Store:
@@ -75,7 +90,8 @@ class Store:
         ]
         return [
             ShardReply(reply[0].decode(), int(reply[1]), reply[2:])
-            for reply in await self._evaluate(commands)
+            for some in failpoint.apart("script", commands)
+            for reply in await self._evaluate(some)
         ]
 
     def _arguments(self, call: ShardCall) -> tuple[str | bytes | int, ...]:
@@ -96,34 +112,34 @@ class Store:
             REMEMBERED_ITEMS,
         )
 
-    async def add_encodings(
-        self, descriptions: Sequence[Sequence[Any]], reviews: Sequence[Sequence[Any]]
-    ) -> dict[str, list[Any]]:
-        """Adds encodings, each to its item's shard; encodings.lua says what an entry is.
+    async def add_encodings(self, calls: Sequence[EncodingsCall]) -> list[ShardReply]:
+        """Runs the calls in one pipeline; entries follow the reply's ``ids``.
 
-        Returns [record, facts, content, reviews, early] of every item that changed.
+        Raises redis errors, StoreMismatch.
         """
-        shards: dict[int, tuple[list[Any], list[Any]]] = {}
-        for which, entries in enumerate((descriptions, reviews)):
-            for entry in entries:
-                shards.setdefault(self.keys.shard[entry[0]], ([], []))[which].append(entry)
         commands = [
             (
                 self._encodings,
                 1,
-                self.keys.logs[shard],
-                _pack(described),
-                _pack(reviewed),
+                self.keys.logs[call.shard],
+                call.watermark,
+                call.first,
+                call.last,
+                _pack(call.descriptions),
+                _pack(call.reviews),
                 _UNCHANGED,
             )
-            for shard, (described, reviewed) in shards.items()
+            for call in calls
         ]
-        changed: dict[str, list[Any]] = {}
-        for reply in await self._evaluate(commands):
-            changed |= {
-                name.decode(): entry for name, entry in zip(reply[::2], reply[1::2], strict=True)
-            }
-        return changed
+        return [
+            ShardReply(
+                status=status.decode(),
+                watermark=int(watermark),
+                entries=found[1::2],
+                ids=[item_id.decode() for item_id in found[::2]],
+            )
+            for status, watermark, *found in await self._evaluate(commands)
+        ]
 
     async def read(self, kind: str, names: Sequence[str]) -> list[bytes | None]:
         """Values by name, e.g. ``read("k", kin ids)``; None where there is none."""
@@ -132,7 +148,8 @@ class Store:
             by_shard.setdefault(self.keys.shard[name], []).append(place)
         pipeline = self.client.pipeline(transaction=False)
         for places in by_shard.values():
-            pipeline.mget([self.keys.of(kind, names[place]) for place in places])
+            keys = [self.keys.of(kind, names[place]) for place in places]
+            pipeline.execute_command("MGET", *keys)
         values: list[bytes | None] = [None] * len(names)
         for places, found in zip(by_shard.values(), await pipeline.execute(), strict=True):
             for place, value in zip(places, found, strict=True):

@@ -37,6 +37,11 @@ class Touched:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def part(self, start: int, end: int) -> Touched:
+        """The items from place ``start`` up to, not including, ``end``."""
+        block = slice(start, end)
+        return Touched(self.ids[block], self.heads[block], self.tails[block], self.known[block])
+
 
 def touched(
     ids: Sequence[str], entries: Sequence[Entry], asked: Sequence[Known], cache: KnownItems
@@ -61,6 +66,6 @@ def touched(
         found.append(item_id)
         records.append(record)
         known.append(beside)
-    size = ITEM.head.itemsize
+    size, records = ITEM.head.itemsize, ITEM.current(records)
     heads = np.frombuffer(b"".join([record[:size] for record in records]), ITEM.head)
     return Touched(found, heads, [record[size:] for record in records], known)

@@ -59,8 +59,14 @@ def application(window: Window) -> web.Application:
     app.router.add_get("/api/board", _board)
     app.router.add_get("/api/board/events", _board_events)
     app.router.add_get("/api/item", _item)
-    add_status_routes(app, lambda: True)
+    add_status_routes(app, lambda: _reads(window))
     return app
+
+
+async def _reads(window: Window) -> bool:
+    """Whether the state can be read: `_errors` answers for a Redis that is away."""
+    await window.boards.names()
+    return True
 
 
 @web.middleware

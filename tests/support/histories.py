@@ -12,15 +12,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from streamer.chunk import Chunk
-from streamer.events import Behaviour, NewItem
+from streamer.events import Behaviour, Encoding, NewItem
 from streamer.state import behaviour, catalogue
-from streamer.state.birth import Extent, open_logs
+from streamer.state.birth import COUNTED, Extent, open_logs
 from streamer.state.columns import Pseudonyms, columns
 from streamer.state.connection import Client
+from streamer.state.encoded import apply_encodings
 from streamer.state.keys import Keys
 from streamer.state.kin import KinTable
 from streamer.state.known import KnownItems
 from streamer.state.store import Store
+from streamer.state.touched import Touched
 
 START = 1_700_000_000.0
 
@@ -90,6 +92,12 @@ class Worker:
         if kin:
             await catalogue.apply_kin(self.store, batch, touched, self.kin)
 
+    async def encodings(
+        self, log: str, partition: int, start: int, events: Sequence[Encoding]
+    ) -> Touched:
+        chunk = _chunk(log, partition, np.arange(start, start + len(events)))
+        return await apply_encodings(self.store, chunk, events, self.known)
+
 
 def _chunk(log: str, partition: int, offsets: np.ndarray) -> Chunk:
     return Chunk(
@@ -114,9 +122,11 @@ def fresh_store(client: Client, shards: int = 4) -> Store:
     return Store(client, Keys(f"test-{uuid.uuid4().hex[:12]}", shards), 86400.0)
 
 
-async def begin(store: Store, logs: dict[tuple[str, int], int]) -> None:
+async def begin(
+    store: Store, logs: dict[tuple[str, int], int], phases: tuple[str, ...] = COUNTED
+) -> None:
     """Lets the store meet logs of the given lengths."""
-    extents = [Extent(log, part, log, None, 0, end) for (log, part), end in logs.items()]
+    extents = [Extent(log, part, log, None, 0, end, phases) for (log, part), end in logs.items()]
     await open_logs(store, extents)
 
 

@@ -22,8 +22,9 @@ class Backend(Protocol):
     streams: int
     padded: bool
 
-    def forward(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
-        """Pooled hidden states of the last layer, [texts, dimensions], not normalised.
+    def forward(self, batch: Sequence[Tokens], layers: int = 1) -> NDArray[np.float32]:
+        """Pooled hidden states of the last ``layers`` layers, the last one first, side by side:
+        [texts, layers * dimensions], not normalised.
 
         ``batch`` is in order of length, shortest first.
         """

@@ -8,6 +8,7 @@ out once for it, and bias, activation and residual sum fused into them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,17 +85,20 @@ class FlatBert:
         self._norm = _Norm(move, "embeddings.LayerNorm", shape)
         self._layers = [_Layer(move, i, shape, linear) for i in range(shape.layers)]
 
-    def __call__(self, ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Hidden states, [tokens, width] (plus filling at the end).
+    def __call__(self, ids: Tensor, lengths: Sequence[int], layers: int = 1) -> list[Tensor]:
+        """Hidden states of the last ``layers`` layers, the last one first; each [tokens, width]
+        (plus filling at the end).
 
         ``ids``: the texts' token ids end to end, filled up; ``lengths`` in ascending order.
         """
         groups = _groups(lengths)
         x = functional.embedding(ids, self._words)
         x = self._norm(x + functional.embedding(self._places(groups, ids), self._positions))
+        states: deque[Tensor] = deque(maxlen=layers)
         for layer in self._layers:
             x = layer(x, groups)
-        return x
+            states.appendleft(x)
+        return list(states)
 
     def _places(self, groups: list[tuple[int, int]], ids: Tensor) -> Tensor:
         first = self.shape.first_position

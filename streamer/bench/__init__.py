@@ -1,0 +1,1 @@
+"""Benchmarks: one file a claim, each against peers that do their job in the same run."""

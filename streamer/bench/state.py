@@ -1,0 +1,182 @@
+"""Claim: a chunk in one script call a shard outruns Redis written event by event.
+
+Ours takes real events all the way into the state: rows, deltas, both phases on all shards, and the
+answers back as arrays. The peers are redis-py as it is ordinarily written: counters of the event's
+item, awaited command by command, or in one MULTI an event. They keep less than ours does (no decay,
+no distinct users, no relatives, no protection against double counting).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from streamer.bench.journey import Journey, journey
+from streamer.chunk import Chunk
+from streamer.embedded import valkey
+from streamer.events import Behaviour
+from streamer.report import Results
+from streamer.settings import Settings
+from streamer.state import behaviour, catalogue
+from streamer.state.birth import Extent, open_logs
+from streamer.state.columns import Pseudonyms, columns
+from streamer.state.connection import Client, connected
+from streamer.state.keys import Keys
+from streamer.state.kin import KinTable
+from streamer.state.known import KnownItems
+from streamer.state.store import Store
+from streamer.state.tally import tally
+from streamer.wire import new_items
+
+LANES = 2
+"""Partitions that are applied side by side: while Redis works for one, the other is aggregated."""
+SAMPLED_ITEMS = 1000
+_CATALOGUE, _BEHAVIOUR = "bench-items", "bench-behaviour"
+_NONE = np.empty(0, np.int64)
+
+Say = Callable[[str], None]
+
+
+def run(settings: Settings, events: int, naive_events: int, repetitions: int, say: Say) -> Results:
+    """Measures ours and the peers in turn, on a Valkey of its own with an append-only file."""
+    results = Results(
+        "bench state",
+        {
+            "events": events,
+            "naive_events": naive_events,
+            "repetitions": repetitions,
+            "chunk_max_records": settings.chunk_max_records,
+            "shards": settings.shards,
+        },
+    )
+    with tempfile.TemporaryDirectory(prefix="streamer-bench-") as folder:
+        server, url = valkey(Path(folder), append_only=True)
+        with server:
+            settings = settings.model_copy(update={"redis": url, "redis_cluster": False})
+            asyncio.run(_measure(settings, journey(events), naive_events, repetitions, results))
+    for row in results.rows:
+        say(_line(row))
+    return results
+
+
+def _line(row: dict[str, object]) -> str:
+    peer = f"   {row['ratio']:.1f} × {row['peer']}" if "peer" in row else ""
+    return f"{row['name']:<28} {row['value']:>12,.0f} {row['unit']}{peer}"
+
+
+async def _measure(
+    settings: Settings, data: Journey, naive_events: int, repetitions: int, results: Results
+) -> None:
+    ours: list[float] = []
+    awaited: list[float] = []
+    transactions: list[float] = []
+    sizes: list[float] = []
+    some = data.events[:naive_events]
+    async with connected(settings) as client:
+        for _ in range(repetitions):
+            for rates, keep in ((awaited, _awaited), (transactions, _transactions)):
+                await client.flushall()
+                rates.append(await _rate(keep(client, some), len(some)))
+            await client.flushall()
+            replayed = _Ours(client, settings)
+            await replayed.begin(data)
+            ours.append(await _rate(replayed.apply(data.events), len(data.events)))
+            await replayed.check(data.events)
+            sizes.append(await replayed.bytes_per_item())
+    name, unit, value = "state.events_per_second", "events/s", median(ours)
+    results.add(name, value, unit, peer="redis_py_awaited", peer_value=median(awaited))
+    results.add(name, value, unit, peer="redis_py_multi", peer_value=median(transactions))
+    results.add("state.bytes_per_item", median(sizes), "bytes")
+
+
+async def _rate(work: Awaitable[None], count: int) -> float:
+    started = time.perf_counter()
+    await work
+    return count / (time.perf_counter() - started)
+
+
+def _increments(event: Behaviour) -> list[tuple[str, str, float]]:
+    key = f"item:{event.item_id}"
+    return [
+        (key, event.type, 1.0),
+        (key, "quantity", event.quantity),
+        (key, "value", event.value or 0.0),
+    ]
+
+
+async def _awaited(client: Client, events: Sequence[Behaviour]) -> None:
+    for event in events:
+        for key, field, amount in _increments(event):
+            await client.hincrbyfloat(key, field, amount)
+
+
+async def _transactions(client: Client, events: Sequence[Behaviour]) -> None:
+    for event in events:
+        async with client.pipeline(transaction=True) as pipeline:
+            for key, field, amount in _increments(event):
+                pipeline.hincrbyfloat(key, field, amount)
+            await pipeline.execute()
+
+
+class _Ours:
+    """A store that is fed as a worker feeds it."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self.client, self.settings = client, settings
+        keys = Keys(settings.group, settings.shards)
+        self.store = Store(client, keys, settings.user_retention_days * 86400)
+        self.known, self.kin = KnownItems(settings.item_cache_size), KinTable()
+        self.pseudonyms = Pseudonyms("bench")
+
+    async def begin(self, data: Journey) -> None:
+        """A store that knows the catalogue."""
+        logs = [(_CATALOGUE, 0), *((_BEHAVIOUR, lane) for lane in range(LANES))]
+        await open_logs(self.store, [Extent(log, p, log, None, 0, 2**53) for log, p in logs])
+        items = [new_items.decode(value) for _, value in data.catalogue]
+        for start in range(0, len(items), self.settings.chunk_max_records):
+            some = items[start : start + self.settings.chunk_max_records]
+            chunk = _chunk(_CATALOGUE, 0, start, len(some))
+            batch = catalogue.CatalogueBatch(chunk, some, chunk.offsets, _NONE, _NONE)
+            touched = await catalogue.apply_items(self.store, batch, self.known)
+            await catalogue.apply_kin(self.store, batch, touched, self.kin)
+
+    async def apply(self, events: Sequence[Behaviour]) -> None:
+        """Each lane takes its share of the events, chunk after chunk."""
+        await asyncio.gather(*(self._lane(lane, events[lane::LANES]) for lane in range(LANES)))
+
+    async def _lane(self, lane: int, events: Sequence[Behaviour]) -> None:
+        for start in range(0, len(events), self.settings.chunk_max_records):
+            some = events[start : start + self.settings.chunk_max_records]
+            chunk = _chunk(_BEHAVIOUR, lane, start, len(some))
+            rows = columns(some, chunk.offsets, self.pseudonyms)
+            batch = behaviour.BehaviourBatch(chunk, rows, _NONE, _NONE)
+            touched = await behaviour.apply_items(self.store, batch, self.known)
+            await behaviour.apply_kin(self.store, batch, touched, self.kin)
+
+    async def check(self, events: Sequence[Behaviour]) -> None:
+        """Every event was counted, once."""
+        applied = (await tally(self.store))[_BEHAVIOUR]["applied"]
+        assert applied == len(events), f"{applied} events applied of {len(events)}"
+
+    async def bytes_per_item(self) -> float:
+        """The mean over a sample of what Redis keeps of an item: record, facts, early behaviour."""
+        share = -(-SAMPLED_ITEMS // self.settings.shards)
+        sizes = []
+        for shard in range(self.settings.shards):
+            for item_id in await self.store.known_ids(shard, "", share):
+                keys = [self.store.keys.of(kind, item_id) for kind in "ifcrse"]
+                found = [await self.client.memory_usage(key, samples=0) for key in keys]
+                sizes.append(sum(size or 0 for size in found))
+        return sum(sizes) / len(sizes)
+
+
+def _chunk(log: str, partition: int, start: int, count: int) -> Chunk:
+    offsets = np.arange(start, start + count)
+    nothing: list[bytes | None] = [None] * count
+    return Chunk(log, partition, log, start, start + count, offsets, offsets, nothing, nothing)

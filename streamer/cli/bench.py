@@ -1,0 +1,85 @@
+"""streamer bench state | pipeline"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer.cli.options import Report
+from streamer.settings import load
+
+Repetitions = Annotated[
+    int, typer.Option(min=1, help="Times each is measured, in turn; the median counts.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    bench = typer.Typer(help="Measure a claim against its peers, in one run.", no_args_is_help=True)
+    bench.command(epilog="Example: streamer bench state --report state.json")(state)
+    bench.command(epilog="Example: streamer bench pipeline --kafka PROGRAM --report pipeline.json")(
+        pipeline
+    )
+    app.add_typer(bench, name="bench")
+
+
+def state(
+    events: Annotated[int, typer.Option(min=1, help="Real events that ours applies.")] = 400_000,
+    naive_events: Annotated[
+        int, typer.Option(min=1, help="How many of them the peers apply.")
+    ] = 10_000,
+    repetitions: Repetitions = 3,
+    report: Report = None,
+) -> None:
+    """Events a second into Redis, against Redis written event by event."""
+    from streamer.bench.state import run
+    from streamer.report import write
+
+    write(run(load(), events, naive_events, repetitions, typer.echo), report)
+
+
+def pipeline(
+    events: Annotated[int, typer.Option(min=1000, help="Real events in the topic.")] = 400_000,
+    repetitions: Repetitions = 3,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="A peer that is not done by then is measured so far.")
+    ] = 15.0,
+    paced_seconds: Annotated[
+        float, typer.Option(min=0, help="Ours at each steady rate for so long; 0 leaves it out.")
+    ] = 10.0,
+    kafka: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Starts a Kafka as PROGRAM DIR PORT; the embedded broker unless told.",
+        ),
+    ] = None,
+    kafka_streams: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Starts the Kafka Streams peer as PROGRAM BROKER INPUT OUTPUT EVENTS GUARANTEE STORE DIR.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only these peers; may be given more than once.")
+    ] = None,
+    report: Report = None,
+) -> None:
+    """Events a second from topic to scores, against other ways to do it."""
+    from streamer.bench.pipeline import Plan, run
+    from streamer.report import write
+
+    plan = Plan(
+        events=events,
+        repetitions=repetitions,
+        seconds=seconds,
+        paced_seconds=paced_seconds,
+        kafka=kafka and kafka.resolve(),
+        kafka_streams=kafka_streams and kafka_streams.resolve(),
+        only=frozenset(only or []),
+    )
+    write(run(load(), plan, typer.echo), report)

@@ -1,0 +1,47 @@
+"""Ends tasks for certain.
+
+Before Python 3.12 ``asyncio.wait_for``, which redis-py awaits with every command, loses a
+cancellation that comes in the moment it ends; a task that is cancelled once may then go on for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+AGAIN_SECONDS = 1.5
+"""What is still there after this long is cancelled again."""
+
+
+async def cancelled(*tasks: asyncio.Future[Any]) -> None:
+    """Cancels the tasks until all have ended, whatever they end with."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """``asyncio.run`` that a Ctrl-C always ends. Raises KeyboardInterrupt."""
+    task = asyncio.run(_until_interrupted(main))
+    if task.cancelled():
+        raise KeyboardInterrupt
+    return task.result()
+
+
+async def _until_interrupted(main: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """The task of ``main``, done; cancelled if there was a Ctrl-C before."""
+    interrupted = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
+    task = asyncio.create_task(main)
+    waiting = asyncio.create_task(interrupted.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    await cancelled(waiting)
+    await cancelled(task)
+    return task

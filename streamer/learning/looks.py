@@ -1,0 +1,86 @@
+"""Looks at items while a log is replayed: their features at given ages."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.embedded import valkey
+from streamer.events import Behaviour, Encoding, NewItem
+from streamer.judge import actions
+from streamer.learning.replay import Look, Replay
+from streamer.replay.record import TimedRecord
+from streamer.settings import Settings, load
+from streamer.state.connection import connected
+from streamer.state.features import features
+from streamer.state.keys import Keys
+from streamer.state.store import Store
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """A row each look: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
+    (shopper actions so far), ``age`` (days), ``time`` (seconds), ``item``."""
+
+    item: NDArray[np.str_]
+    x: Floats
+    content: NDArray[np.float32]
+    actions: Floats
+    age: Floats
+    time: Floats
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Which items are looked at, at which ages, and how the encoder of ``fingerprint`` read the
+    text of an event (see `Replay`)."""
+
+    ages_days: Sequence[float]
+    wanted: Callable[[NewItem], bool]
+    encode: Callable[[Behaviour | NewItem], Iterable[Encoding]]
+    fingerprint: str
+    dimensions: int
+
+
+def observe(
+    records: Iterable[TimedRecord], watch: Watch, progress: Callable[[int], None] = lambda _: None
+) -> Looks:
+    """Replays the records on an embedded Valkey and looks at items on the way.
+
+    ``progress`` is told how many records are done. Raises DependencyMissing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        server, url = valkey(Path(folder))
+        with server:
+            return asyncio.run(_replay(load(redis=url), records, watch, progress))
+
+
+async def _replay(
+    settings: Settings,
+    records: Iterable[TimedRecord],
+    watch: Watch,
+    progress: Callable[[int], None],
+) -> Looks:
+    async with connected(settings) as client:
+        store = Store(client, Keys("replay", shards=1), user_retention_seconds=0)
+        replay = Replay(store, watch.ages_days, watch.wanted, watch.encode)
+        parts = [_seen(look, watch) async for look in replay.run(records, progress)]
+    return Looks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _seen(look: Look, watch: Watch) -> tuple[NDArray[np.generic], ...]:
+    """The fields of `Looks`."""
+    found = features(look.items, look.kin, look.time, watch.fingerprint, watch.dimensions)
+    ids = np.array(look.items.ids)
+    return ids, found.x, found.content, actions(look.items), look.age, look.time

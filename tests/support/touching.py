@@ -1,0 +1,94 @@
+"""Touched items made from random histories, as the state would answer them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from streamer.events import Behaviour, NewItem
+from streamer.state.keys import channel_kin
+from streamer.state.kin import KinTable
+from streamer.state.known import Content, Facts, Known, kin_of
+from streamer.state.layout import ITEM, REVIEWS
+from streamer.state.touched import Touched
+from tests.support import histories
+from tests.support.records import deltas_of
+
+ENCODER = "test-encoder"
+DIMENSIONS = 384
+
+
+def facts_of(item: NewItem, *, withdrawn: bool = False) -> Facts:
+    launch = item.time if item.launch_time is None else item.launch_time
+    return Facts(item, item.time, 0.0, "i:log:0:0", launch, tuple(kin_of(item)), withdrawn)
+
+
+def known_of(
+    item: NewItem | None, *, reviews: bool = False, vector: np.ndarray | None = None
+) -> Known:
+    """What is beside a record; with reviews, three of them, two judged."""
+    facts = facts_of(item) if item else None
+    by_kind = {kin.partition(":")[0]: kin for kin in facts.kin} if facts else {}
+    content = None
+    if vector is not None:
+        content = Content(0.0, 0.0, "t", {ENCODER: vector.astype("<f2").tobytes()})
+    return Known(
+        facts=facts,
+        content=content,
+        reviews=_reviews() if reviews else None,
+        family=(by_kind.get("brand", ""), by_kind.get("category", ""), by_kind.get("type", "")),
+    )
+
+
+def _reviews() -> np.ndarray:
+    row = REVIEWS.identity.copy()
+    row[:] = 1.0
+    row[REVIEWS.index["last_time"]] = histories.START
+    row[REVIEWS.index["reviews"]] = 3
+    row[REVIEWS.index["sentiment_count"]] = 2
+    row[REVIEWS.index["sentiment_sum"]] = 1.5e4
+    return row
+
+
+def touched_of(events: Sequence[Behaviour], known: dict[str, Known]) -> Touched:
+    """The items of a history, and those known without one."""
+    deltas = deltas_of(events)
+    quiet = [item_id for item_id in known if item_id not in deltas.ids]
+    ids = deltas.ids + quiet
+    bounds = deltas.tail_bounds.tolist()
+    tails = [deltas.tails[a:b].tobytes() for a, b in itertools.pairwise(bounds)]
+    return Touched(
+        ids=ids,
+        heads=np.concatenate([deltas.heads, ITEM.heads(len(quiet))]),
+        tails=[*tails, *[b""] * len(quiet)],
+        known=[known.get(item_id, Known()) for item_id in ids],
+    )
+
+
+def kin_table(items: Touched) -> KinTable:
+    """A table in which every relative of the items has the record of the first item."""
+    table = KinTable()
+    names = {kin for known in items.known if known.facts for kin in known.facts.kin}
+    names |= {channel_kin(n) for n in range(1, 4)}
+    record = items.heads[:1].tobytes() if len(items) else None
+    table.put(sorted(names), [record] * len(names))
+    return table
+
+
+@st.composite
+def touched_items(draw: st.DrawFn) -> Touched:
+    """Any history: items with and without behaviour, facts, reviews and content."""
+    events = draw(st.lists(histories.behaviours(), max_size=20))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    known = {
+        item.item_id: known_of(
+            item,
+            reviews=draw(st.booleans()),
+            vector=rng.normal(size=DIMENSIONS) if draw(st.booleans()) else None,
+        )
+        for item in draw(st.lists(histories.new_items(), max_size=4))
+    }
+    return touched_of(events, known)

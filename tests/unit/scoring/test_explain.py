@@ -1,0 +1,79 @@
+"""Every feature has words, and the words are of the weightiest reasons, with the right sign."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.scoring.explain import REASONS, Explainer
+from streamer.scoring.predictor import Scores
+from streamer.state.features import FEATURES
+from tests.support.bundles import random_predictor
+from tests.unit.scoring.test_predictor import inputs
+
+PREDICTOR = random_predictor(3)
+EXPLAINER = Explainer(PREDICTOR)
+
+
+def scored(seed: int, count: int = 6) -> tuple[np.ndarray, Scores]:
+    x, content, stage = inputs(seed, count)
+    return x, PREDICTOR.score(x, content, stage)
+
+
+def test_every_feature_is_a_reason_with_six_phrases() -> None:
+    single = [name for name in FEATURES if not name.startswith("review_v")]
+    assert EXPLAINER.reasons == ("content", "review_topics", *single)
+    assert len(EXPLAINER.phrases) == 6 * len(EXPLAINER.reasons)
+    for place, name in enumerate(EXPLAINER.reasons):
+        six = EXPLAINER.phrases[6 * place : 6 * place + 6]
+        assert [phrase[:2] for phrase in six] == ["▲ ", "▼ "] * 3, name
+        assert all(len(phrase) > 4 and "|" not in phrase for phrase in six), name
+
+
+@given(st.integers(0, 2**32))
+def test_reasons_weigh_together_what_the_contributions_do(seed: int) -> None:
+    _, scores = scored(seed)
+    weights = EXPLAINER.weights(scores)
+    base = scores.contributions[:, 0]
+    np.testing.assert_allclose(weights.sum(axis=1) + base, scores.logit, atol=1e-9)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 5))
+def test_the_weightiest_reasons_come_first_and_say_which_way(seed: int, count: int) -> None:
+    x, scores = scored(seed)
+    weights = EXPLAINER.weights(scores)
+    top = EXPLAINER.top(x, weights, count)
+    assert top.shape == (len(x), count)
+    for row, phrases in enumerate(top.tolist()):
+        reasons = [phrase // 6 for phrase in phrases]
+        assert len(set(reasons)) == count
+        heaviest = np.sort(np.abs(weights[row]))[::-1][:count]
+        np.testing.assert_array_equal(np.abs(weights[row][reasons]), heaviest)
+        for reason, phrase in zip(reasons, phrases, strict=True):
+            sign = "▲" if weights[row][reason] >= 0 else "▼"
+            assert EXPLAINER.phrases[phrase].startswith(sign)
+
+
+@pytest.mark.parametrize(
+    ("above", "weight", "phrase"),
+    [
+        (1.0, 9.0, "▲ viewed a lot"),
+        (-1.0, 9.0, "▲ viewed little"),
+        (1.0, -9.0, "▼ viewed a lot"),
+        (-1.0, -9.0, "▼ viewed little"),
+        (np.nan, -9.0, "▼ nothing known yet: views"),
+    ],
+)
+def test_a_feature_is_high_or_low_against_the_average(
+    above: float, weight: float, phrase: str
+) -> None:
+    column = FEATURES.index("views")
+    x = PREDICTOR.mean[None].copy()
+    x[0, column] += above
+    weights = np.zeros((1, len(EXPLAINER.reasons)))
+    weights[0, EXPLAINER.reasons.index("views")] = weight
+    top = EXPLAINER.top(x, weights)
+    assert top.shape == (1, REASONS)
+    assert EXPLAINER.phrases[top[0, 0]] == phrase

@@ -1,0 +1,157 @@
+"""Features of any history are finite where there is something, and NaN where there is not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.events import Behaviour, NewItem
+from streamer.state.features import (
+    FEATURES,
+    MODALITIES,
+    Features,
+    features,
+    launch_times,
+    needed_kin,
+)
+from streamer.state.keys import channel_kin, channels, kin
+from streamer.state.kin import KinTable
+from streamer.state.layout import ITEM
+from streamer.state.touched import Touched
+from tests.support.histories import START
+from tests.support.touching import (
+    DIMENSIONS,
+    ENCODER,
+    kin_table,
+    known_of,
+    touched_items,
+    touched_of,
+)
+
+DAY = 86400.0
+
+
+def read(items: Touched, now: float = START + DAY, table: KinTable | None = None) -> Features:
+    return features(items, table or kin_table(items), now, ENCODER, DIMENSIONS)
+
+
+def row(items: Touched, now: float = START + DAY) -> dict[str, float]:
+    """The features of the only item, by name."""
+    (x,) = read(items, now).x
+    return dict(zip(FEATURES, x.tolist(), strict=True))
+
+
+def happened(kind: str, count: int = 1, **fields: object) -> list[Behaviour]:
+    given = {"item_id": "i", "time": START, **fields}
+    return [Behaviour(type=kind, **given) for _ in range(count)]  # type: ignore[arg-type]
+
+
+@given(
+    touched_items(), st.sampled_from([-1.0, -100 * DAY, -30 * 365 * DAY, 61 * DAY, 100 * 365 * DAY])
+)
+def test_every_feature_of_any_history_at_any_moment_is_finite_or_missing(
+    items: Touched, after: float
+) -> None:
+    found = read(items, START + after)
+    assert found.x.shape == (len(items), len(FEATURES))
+    assert found.content.shape == (len(items), DIMENSIONS)
+    assert not np.isinf(found.x).any()
+    always = [FEATURES.index(n) for n in ("views", "views_1h", "purchases_672h", "value_168h")]
+    assert np.isfinite(found.x[:, always]).all()
+    known = np.array([k.content is not None for k in items.known], bool)
+    assert (np.isfinite(found.content).all(axis=1) == known).all()
+
+
+@given(touched_items())
+def test_an_item_is_read_alike_alone_and_in_company(items: Touched) -> None:
+    together, table = read(items).x, kin_table(items)
+    for place in range(len(items)):
+        alone = Touched(
+            [items.ids[place]],
+            items.heads[place : place + 1],
+            [items.tails[place]],
+            [items.known[place]],
+        )
+        np.testing.assert_array_equal(read(alone, table=table).x[0], together[place])
+
+
+def test_modalities_divide_the_features() -> None:
+    assert [name for names in MODALITIES.values() for name in names] == list(FEATURES)
+    assert len(set(FEATURES)) == len(FEATURES)
+
+
+def test_nothing_known_is_missing_and_not_zero() -> None:
+    x = row(touched_of([], {"i": known_of(None)}))
+    assert x["views"] == x["purchases"] == x["reviews"] == 0
+    for name in ("price_log", "rating", "sentiment", "review_v0", "brand_purchases", "conversion"):
+        assert math.isnan(x[name]), name
+    assert math.isnan(x["since_purchase_log_hours"])
+
+
+def test_counts_are_logarithms_and_rates_decay() -> None:
+    items = touched_of(happened("view", 7) + happened("purchase", 3, value=2.0), {})
+    x = row(items, START + DAY)
+    assert x["views"] == pytest.approx(math.log1p(7))
+    assert x["views_24h"] == pytest.approx(math.log1p(3.5))
+    assert x["value"] == pytest.approx(math.log1p(6))
+    assert x["purchases_168h"] == pytest.approx(math.log1p(3 * 2 ** (-1 / 7)))
+    assert x["conversion"] == pytest.approx((3 + 0.05 * 20) / (10 + 20))
+
+
+def test_an_event_ahead_of_the_clock_counts_as_happening_now() -> None:
+    items = touched_of(happened("view", 3), {})
+    assert row(items, START - 100 * DAY)["views_1h"] == row(items, START)["views_1h"]
+
+
+def test_age_counts_from_the_launch_or_else_from_the_first_event() -> None:
+    item = NewItem(item_id="i", time=START - 5 * DAY, title="x", launch_time=START - 2 * DAY)
+    events = happened("view")
+    assert launch_times(touched_of(events, {"i": known_of(item)})).tolist() == [START - 2 * DAY]
+    assert launch_times(touched_of(events, {})).tolist() == [START]
+    assert np.isnan(launch_times(touched_of([], {"i": known_of(None)}))).all()
+    assert row(touched_of(events, {"i": known_of(item)}), START)["age_log_hours"] == pytest.approx(
+        math.log1p(48)
+    )
+
+
+def test_distinct_buyers_are_exact_below_the_length_kept_and_estimated_beyond() -> None:
+    def buyers(count: int) -> float:
+        events = [e for n in range(count) for e in happened("purchase", user_id=f"u{n}")]
+        return math.expm1(row(touched_of(events + events, {}))["buyers"])
+
+    assert buyers(63) == pytest.approx(63)
+    assert buyers(4000) == pytest.approx(4000, rel=0.4)
+
+
+def test_a_vector_that_is_not_as_long_as_its_encoder_makes_them_is_none() -> None:
+    for length in (DIMENSIONS - 1, DIMENSIONS + 1, 1):
+        items = touched_of([], {"i": known_of(None, vector=np.ones(length))})
+        assert np.isnan(read(items).content).all()
+
+
+def test_reviews_and_ratings() -> None:
+    x = row(touched_of(happened("rating", 2, rating=4.0), {"i": known_of(None, reviews=True)}))
+    assert x["rating"] == pytest.approx(4.0)
+    assert x["reviews"] == pytest.approx(math.log1p(3))
+    assert x["sentiment"] == pytest.approx((1.5 + 0.7 * 3) / (2 + 3))
+    assert x["review_v0"] == pytest.approx(1 / 1024 / 3)
+
+
+def test_relatives_and_channels_are_asked_for_and_read() -> None:
+    item = NewItem(item_id="i", time=START, title="x", brand="north", category=["a", "b"])
+    items = touched_of(happened("purchase", 4, channel="web", value=1.0), {"i": known_of(item)})
+    web, brand = channel_kin(channels["web"]), kin("brand", "north")
+    assert needed_kin(items) == {web, brand, kin("type", "a\0b"), kin("category", "a")}
+    table, sold = KinTable(), ITEM.heads(1)
+    sold["x"][0, ITEM.index["last_time"]] = START
+    sold["x"][0, [ITEM.index["purchase"], ITEM.index["purchases_672h"]]] = 9
+    table.put([web, brand], [sold.tobytes()] * 2)
+    x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
+    assert x["channels"] == pytest.approx(math.log1p(1))
+    assert x["channel_sales_sum"] == x["channel_sales_max"] == pytest.approx(math.log1p(9))
+    assert x["brand_purchases"] == pytest.approx(math.log1p(9))
+    assert math.isnan(x["type_purchases"])

@@ -1,0 +1,88 @@
+"""Chunks become batches: duplicates and dead letters are told apart alike, live and read again."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.chunk import Chunk
+from streamer.events import BEHAVIOUR_TYPES
+from streamer.intake import Intake
+from streamer.settings import Settings
+from tests.support.chunks import NOW, chunk_of, item, view
+
+SETTINGS = Settings(duplicate_window_offsets=6, topic_names={"new-items": "shop.catalogue"})
+
+good = st.builds(lambda n: view(event_id=f"e{n}", time=1000.0), st.integers(0, 4))
+bad = st.builds(lambda n: view(event_id=f"e{n}", type="teleport"), st.integers(0, 4))
+
+
+@given(
+    st.lists(good | bad | st.just(view(time=1000.0)), min_size=1, max_size=40),
+    st.lists(st.integers(0, 40), max_size=4),
+    st.data(),
+)
+def test_a_worker_that_read_the_window_again_decides_like_one_that_never_stopped(
+    values: list[bytes], cuts: list[int], data: st.DataObject
+) -> None:
+    def chunk(first: int, last: int) -> Chunk:
+        return chunk_of(values[first:last], start=first, topic="user-behaviour")
+
+    live, late = Intake(SETTINGS), Intake(SETTINGS)
+    restart = data.draw(st.integers(0, len(values)))
+    edges = sorted({0, restart, len(values), *(min(cut, len(values)) for cut in cuts)})
+    for first, last in itertools.pairwise(edges):
+        batch, _, letters = live.behaviour(chunk(first, last))
+        assert len(batch.rows) + len(batch.duplicates) + len(letters) == last - first
+        if last <= restart:
+            if first >= restart - SETTINGS.duplicate_window_offsets:
+                late.remember(chunk(first, last))
+            elif last > restart - SETTINGS.duplicate_window_offsets:
+                late.remember(chunk(restart - SETTINGS.duplicate_window_offsets, last))
+        else:
+            again, _, _ = late.behaviour(chunk(first, last))
+            assert again.duplicates.tolist() == batch.duplicates.tolist()
+            assert again.dead.tolist() == batch.dead.tolist()
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_dead_letter_sent_again_is_no_duplicate_of_itself(remembered: bool) -> None:
+    intake = Intake(SETTINGS)
+    refused = chunk_of([item(event_id="e1", price=-1)], topic="shop.catalogue")
+    if remembered:
+        intake.remember(refused)
+    else:
+        intake.catalogue(refused)
+    mended = chunk_of([item(event_id="e1", price=1)], start=1, topic="shop.catalogue")
+    batch, _, _ = intake.catalogue(mended)
+    assert [event.price for event in batch.events] == [1.0]
+    assert not len(batch.duplicates)
+
+
+def test_a_window_is_not_carried_over_a_gap_or_to_a_topic_made_again() -> None:
+    intake = Intake(SETTINGS)
+    intake.behaviour(chunk_of([view(event_id="e1")], start=5))
+    assert not len(intake.behaviour(chunk_of([view(event_id="e1")], start=7))[0].duplicates)
+    again = chunk_of([view(event_id="e1")], start=8)
+    again.log = "another"
+    assert not len(intake.behaviour(again)[0].duplicates)
+
+
+def test_reviews_and_descriptions_leave_for_the_inference_worker() -> None:
+    intake = Intake(SETTINGS)
+    every = [view(type=t, rating=4.0, text="Good", title="Yes") for t in BEHAVIOUR_TYPES]
+    _, texts, letters = intake.behaviour(chunk_of(every, start=40, topic="user-behaviour"))
+    assert not letters
+    (review,) = texts
+    assert (review.kind, review.text, review.item_id) == ("review", "Yes. Good", "i1")
+    place = 40 + BEHAVIOUR_TYPES.index("review")
+    assert review.text_id == f"user-behaviour/0/{place}"
+
+    upserts = [item(description="From oats", time=NOW - 5), item(type="withdrawal")]
+    _, texts, _ = intake.catalogue(chunk_of(upserts))
+    (description,) = texts
+    assert (description.kind, description.text) == ("description", "Oat milk. From oats")
+    assert description.time == NOW - 5

@@ -1,0 +1,126 @@
+"""Items become scores and messages; of these only what is worth it, and never an older one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.events import Behaviour, ItemScore
+from streamer.judge import Judge, Judged, actions
+from streamer.outputs import Outputs
+from streamer.publish import Record
+from streamer.registry import Bundle, active
+from streamer.settings import Settings
+from streamer.state.layout import ITEM
+from streamer.state.touched import Touched
+from tests.support.bundles import DIMENSIONS, random_predictor
+from tests.support.histories import START
+from tests.support.touching import ENCODER, kin_table, touched_items, touched_of
+
+JUDGE = Judge(Bundle("random", random_predictor(2), ENCODER, DIMENSIONS, {}))
+SHIPPED = Judge(active(Path(__file__).parents[2] / "model_store"))
+read = msgspec.msgpack.Decoder(ItemScore).decode
+
+
+def judged(items: Touched, now: float = START + 86400.0, judge: Judge = JUDGE) -> Judged:
+    return judge.judge(items, kin_table(items), now)
+
+
+@pytest.mark.parametrize("judge", [JUDGE, SHIPPED], ids=["random", "shipped"])
+@given(items=touched_items(), after=st.sampled_from([-1.0, 0.0, 3600.0, 90 * 86400.0]))
+def test_every_item_of_any_history_gets_a_finite_score_that_adds_up(
+    judge: Judge, items: Touched, after: float
+) -> None:
+    found = judged(items, START + after, judge)
+    for place, (key, value) in enumerate(found.messages(np.arange(len(items)))):
+        score = read(value)
+        assert key.decode() == score.item_id == items.ids[place]
+        assert 0 <= score.probability <= 1
+        assert score.uncertainty >= 0
+        assert sum(score.contributions.values()) == pytest.approx(score.logit)
+        assert score.version == items.x[place, ITEM.index["version"]]
+        assert score.reasons == found.reasons(place)
+        assert score.model == judge.bundle.name
+
+
+def test_the_stage_follows_actions_and_not_impressions() -> None:
+    def events(kind: str, count: int) -> list[Behaviour]:
+        return [Behaviour(item_id="i", type=kind, time=START) for _ in range(count)]  # type: ignore[arg-type]
+
+    for kind, count, stage, seen in [
+        ("impression", 100, "cold", 0),
+        ("view", 1, "warming", 1),
+        ("purchase", 30, "warm", 30),
+    ]:
+        items = touched_of(events(kind, count), {})
+        assert actions(items).tolist() == [seen]
+        ((_, value),) = judged(items).messages(np.array([0]))
+        assert read(value).stage == stage
+
+
+class Told:
+    """A publisher that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def publish(self, topic: str, records: Iterable[Record], **_: Any) -> None:
+        self.records += records
+
+    def take(self) -> list[str]:
+        keys = [key.decode() for key, _ in self.records]
+        self.records.clear()
+        return keys
+
+
+def one(version: float, probability: float, time: float = START) -> Judged:
+    """The judged item `i` at a version, with this probability."""
+    found = judged(touched_of([Behaviour(item_id="i", type="view", time=START)], {}), time)
+    found.versions = np.array([version])
+    found.scores.probability[:] = probability
+    return found
+
+
+def tell(settings: Settings, *some: Judged) -> list[int]:
+    """Which of these scores, one after the other, are published."""
+    told = Told()
+    outputs = Outputs(cast(Any, told), settings)
+
+    async def run() -> list[int]:
+        published = []
+        for place, found in enumerate(some):
+            await outputs.scores(found)
+            published += [place] * len(told.take())
+        return published
+
+    return asyncio.run(run())
+
+
+def test_every_score_is_published_unless_told_otherwise_but_never_an_older_version() -> None:
+    assert tell(Settings(), one(1, 0.5), one(1, 0.5), one(3, 0.5), one(2, 0.9), one(3, 0.5)) == [
+        0,
+        1,
+        2,
+        4,
+    ]
+
+
+def test_with_a_least_change_only_scores_that_moved_are_published() -> None:
+    scores = [one(1, 0.50), one(2, 0.52), one(3, 0.54), one(4, 0.56), one(5, 0.56)]
+    assert tell(Settings(score_min_change=0.05), *scores) == [0, 3]
+
+
+def test_with_an_interval_a_score_is_published_when_the_last_one_is_old() -> None:
+    times = [START, START + 5, START + 10, START + 19, START + 20]
+    scores = [one(n, 0.5, time) for n, time in enumerate(times, start=1)]
+    assert tell(Settings(score_max_interval_seconds=10), *scores) == [0, 2, 4]
+    both = Settings(score_max_interval_seconds=10, score_min_change=0.2)
+    assert tell(both, *scores, one(9, 0.8, START + 21)) == [0, 2, 4, 5]
