@@ -1,0 +1,102 @@
+"""Workers of one group that are killed, stopped, held up and replaced while events come in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from streamer.embedded import Child
+from streamer.settings import Settings
+from streamer.supervisor import FINAL_EXIT_CODES
+from tests.support.processes import environment
+from tests.support.settling import behind
+
+LOOK_SECONDS = 0.5
+SETTLE_SECONDS = 90.0
+
+
+class Fleet:
+    """Keeps ``size`` workers running: whoever has ended is replaced, as a supervisor does it.
+
+    One that ends because no restart would help is a failure.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, size: int, seed: int) -> None:
+        self.settings, self.folder, self.size = settings, folder, size
+        self.rng = random.Random(seed)
+        self.ends: list[int] = []
+        self._started = 0
+        self.workers = [self._start() for _ in range(size)]
+
+    def _start(self) -> Child:
+        self._started += 1
+        log = self.folder / f"worker-{self._started}.log"
+        command = [sys.executable, "-m", "streamer", "worker"]
+        worker = Child("worker", command, log, env=environment(self.settings))
+        worker.start()
+        return worker
+
+    def any(self) -> Child:
+        return self.rng.choice(self.workers)
+
+    def mend(self) -> None:
+        for worker in list(self.workers):
+            code = worker.exit_code
+            if code is not None:
+                assert code not in FINAL_EXIT_CODES, worker.log_tail()
+                self.ends.append(code)
+                self.workers.remove(worker)
+        while len(self.workers) < self.size:
+            self.workers.append(self._start())
+
+    async def live(self, seconds: float) -> None:
+        """Lets the workers run, replaced when they end."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.mend()
+            await asyncio.sleep(min(LOOK_SECONDS, max(0.0, until - time.monotonic())))
+
+    async def until_done(self) -> None:
+        """Until everything that was written is committed."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while left := await behind(self.settings):
+            tails = [worker.log_tail() for worker in self.workers]
+            assert time.monotonic() < deadline, f"not done: {left}; {tails}"
+            await self.live(LOOK_SECONDS)
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            if worker.alive:
+                worker.send(signal.SIGCONT)
+                worker.send(signal.SIGTERM)
+        for worker in self.workers:
+            await asyncio.to_thread(worker.stop)
+
+
+Fault = Callable[[Fleet], Awaitable[None]]
+
+
+async def kill_one(fleet: Fleet) -> None:
+    fleet.any().kill()
+
+
+async def come_and_go(fleet: Fleet) -> None:
+    """One worker more for a while, then one of them ends in peace."""
+    fleet.size += 1
+    await fleet.live(fleet.rng.uniform(2, 9))
+    fleet.size -= 1
+    leaving = fleet.workers.pop(fleet.rng.randrange(len(fleet.workers)))
+    await asyncio.to_thread(leaving.stop)
+
+
+async def hold_up(fleet: Fleet) -> None:
+    """One worker stands still until its partitions are the others', and then goes on."""
+    worker = fleet.any()
+    worker.send(signal.SIGSTOP)
+    await fleet.live(fleet.settings.session_timeout_seconds + fleet.rng.uniform(3, 6))
+    worker.send(signal.SIGCONT)

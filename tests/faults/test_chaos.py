@@ -1,0 +1,266 @@
+"""Faults at random moments while real sales flow: in the end the state is that of a quiet run.
+
+STREAMER_FAULTS_EVENTS, STREAMER_FAULTS_ROUNDS and STREAMER_FAULTS_SEED make it longer or other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.broker import administrator, create_topics, describe
+from streamer.embedded import broker
+from streamer.errors import BrokerUnavailable
+from streamer.publish import Publisher
+from streamer.replay.producing import producing
+from streamer.replay.record import TimedRecord
+from streamer.replay.sources.complete_journey import CompleteJourney
+from streamer.settings import Settings
+from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+from streamer.window import open_window
+from tests.faults import results
+from tests.faults.fleet import Fault, Fleet, come_and_go, hold_up, kill_one
+from tests.faults.servers import KAFKA, NO_KAFKA, Kafka, Redis
+from tests.support.processes import call, own_group, until, wait_until
+from tests.support.settling import settle
+from tests.support.snapshot import Snapshot, differences, snapshot
+
+pytestmark = pytest.mark.faults
+
+EVENTS = int(os.environ.get("STREAMER_FAULTS_EVENTS", "30000"))
+ROUNDS = int(os.environ.get("STREAMER_FAULTS_ROUNDS", "3"))
+SEED = int(os.environ.get("STREAMER_FAULTS_SEED", "0"))
+ROUND_SECONDS = 7.0, 11.0
+PORTION = 250
+DAY, IMPRESSION_SHARE = 92, 0.05
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    if not KAFKA:
+        pytest.skip(NO_KAFKA)
+    server = Kafka(tmp_path_factory.mktemp("kafka"))
+    yield server
+    server.child.stop()
+
+
+@pytest.fixture(scope="module", params=["embedded", "kafka"])
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A broker of either kind."""
+    if request.param == "kafka":
+        yield request.getfixturevalue("kafka").address
+        return
+    child, found = broker(tmp_path_factory.mktemp("broker"))
+    yield found
+    child.stop()
+
+
+@pytest.fixture(scope="module")
+def sales() -> list[TimedRecord]:
+    return list(islice(CompleteJourney(DAY, 700, IMPRESSION_SHARE), EVENTS))
+
+
+def group(address: str, redis_url: str) -> Settings:
+    return own_group(
+        address,
+        redis_url,
+        partitions=4,
+        session_timeout_seconds=6.0,
+        board_size=200,
+        chunk_max_records=500,
+        idle_check_seconds=1.0,
+        sweep_interval_seconds=60.0,
+    )
+
+
+async def feed(settings: Settings, records: Sequence[TimedRecord], seconds: float) -> None:
+    """Writes the records over so many seconds."""
+    portions = [records[n : n + PORTION] for n in range(0, len(records), PORTION)]
+    async with producing(settings) as producer:
+        publisher = Publisher(producer)
+        for portion in portions:
+            for topic in (NEW_ITEMS, USER_BEHAVIOUR):
+                some = [(r.key, r.encoded()) for r in portion if r.topic is topic]
+                if some:
+                    await publisher.publish(settings.topic(topic.name), some)
+            await asyncio.sleep(seconds / len(portions))
+
+
+async def through(fleet: Fleet, records: Sequence[TimedRecord], faults: Sequence[Fault]) -> None:
+    """Lets the records flow, and the faults happen one after the other meanwhile."""
+    feeding = asyncio.create_task(
+        feed(fleet.settings, records, len(faults) * sum(ROUND_SECONDS) / 2)
+    )
+    for fault in faults:
+        await fleet.live(fleet.rng.uniform(*ROUND_SECONDS))
+        await fault(fleet)
+    await feeding
+    await fleet.until_done()
+    results.add("faults.rounds", len(faults), "faults")
+    results.add("faults.events", len(records), "events")
+
+
+async def quiet(settings: Settings, redis_url: str, folder: Path) -> Settings:
+    """Another group has read the same topics, one worker and nothing in its way."""
+    other = group(settings.broker, redis_url)
+    same = {topic.name: settings.topic(topic.name) for topic in (NEW_ITEMS, USER_BEHAVIOUR)}
+    other = other.model_copy(update={"topic_names": {**other.topic_names, **same}})
+    fleet = Fleet(other, folder / "quiet", 1, SEED)
+    try:
+        await fleet.until_done()
+    finally:
+        await fleet.stop()
+    assert not fleet.ends
+    return other
+
+
+def counted(state: Snapshot) -> Snapshot:
+    """What is counted; boards depend on when they were decided."""
+    return {key: value for key, value in state.items() if ".s" in key.partition("}")[0]}
+
+
+async def assert_counted(settings: Settings, redis_url: str, folder: Path, events: int) -> None:
+    """Every event once, and all state that of a quiet run."""
+    async with open_window(settings) as window:
+        tally = sum((await window.tally()).values(), Counter())
+    other = await quiet(settings, redis_url, folder)
+    found = differences(counted(await snapshot(other)), counted(await snapshot(settings)))
+    results.add("faults.differences", len(found), "differences")
+    assert tally == {"applied": events}
+    assert not found, "\n".join(found[:50])
+
+
+def go_through(
+    settings: Settings,
+    redis_url: str,
+    folder: Path,
+    records: Sequence[TimedRecord],
+    workers: int,
+    faults: Sequence[Fault],
+) -> None:
+    async def scenario() -> None:
+        fleet = Fleet(settings, folder, workers, SEED)
+        try:
+            await through(fleet, records, faults)
+        finally:
+            await fleet.stop()
+        await settle(settings)
+        await assert_counted(settings, redis_url, folder, len(records))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_workers_are_killed(
+    address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord], workers: int
+) -> None:
+    settings = group(address, redis_url)
+    go_through(settings, redis_url, tmp_path, sales, workers, [kill_one] * ROUNDS)
+
+
+def test_workers_come_and_go(
+    address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord]
+) -> None:
+    settings = group(address, redis_url)
+    go_through(settings, redis_url, tmp_path, sales, 2, [come_and_go] * ROUNDS)
+
+
+def test_a_worker_wakes_up_after_it_was_given_up(
+    address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord]
+) -> None:
+    settings = group(address, redis_url)
+    go_through(settings, redis_url, tmp_path, sales, 2, [hold_up] * ROUNDS)
+
+
+@pytest.mark.parametrize("lose_seconds", [0.0, 1.0], ids=["whole", "last second lost"])
+def test_redis_is_killed_and_comes_back(
+    broker_address: str,
+    redis_url: str,
+    tmp_path: Path,
+    sales: list[TimedRecord],
+    lose_seconds: float,
+) -> None:
+    redis = Redis(tmp_path / "redis")
+    lost = []
+
+    async def restart(fleet: Fleet) -> None:
+        lost.append(await redis.restart(fleet.rng.uniform(0.5, 3), lose_seconds))
+
+    try:
+        settings = group(broker_address, redis.url)
+        go_through(settings, redis_url, tmp_path, sales, 2, [restart] * ROUNDS)
+        assert not lose_seconds or any(lost)
+    finally:
+        redis.child.stop()
+
+
+def test_the_broker_is_killed_and_comes_back(
+    kafka: Kafka, redis_url: str, tmp_path: Path, sales: list[TimedRecord]
+) -> None:
+    async def restart(fleet: Fleet) -> None:
+        kafka.child.kill()
+        await fleet.live(fleet.rng.uniform(1, 5))
+        await asyncio.to_thread(kafka.start)
+
+    settings = group(kafka.address, redis_url)
+    go_through(settings, redis_url, tmp_path, sales, 2, [restart] * ROUNDS)
+
+
+def test_a_worker_that_may_not_join_ends(kafka: Kafka, redis_url: str, tmp_path: Path) -> None:
+    """It would idle for ever otherwise."""
+    settings = own_group(kafka.address, redis_url, session_timeout_seconds=0.5)
+    done = call(settings, tmp_path, "worker")
+    assert done.returncode == BrokerUnavailable.exit_code
+    assert "InvalidSessionTimeout" in done.stderr.splitlines()[-1]
+
+
+def test_the_input_topic_is_deleted_and_made_again(
+    address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord]
+) -> None:
+    """What was counted stays, what comes is counted behind it."""
+    half = len(sales) // 2
+    before, behind = sales[:half], [r for r in sales[half:] if r.topic is USER_BEHAVIOUR]
+    settings = group(address, redis_url)
+
+    async def scenario() -> None:
+        fleet = Fleet(settings, tmp_path, 2, SEED)
+        try:
+            await through(fleet, before, [])
+            await asyncio.to_thread(_make_again, settings)
+            await through(fleet, behind, [])
+            await until(lambda: _has_counted(settings, half + len(behind)), "all counted")
+        finally:
+            await fleet.stop()
+        whole = group(settings.broker, redis_url)
+        await feed(whole, [*before, *behind], 0.0)
+        other = await quiet(whole, redis_url, tmp_path)
+        found = differences(items(await snapshot(other)), items(await snapshot(settings)))
+        results.add("faults.differences", len(found), "differences")
+        assert not found, "\n".join(found[:50])
+
+    asyncio.run(scenario())
+
+
+def _make_again(settings: Settings) -> None:
+    name = settings.topic(USER_BEHAVIOUR.name)
+    with administrator(settings.broker) as admin:
+        admin.delete_topics([name])
+    wait_until(lambda: not describe(settings.broker, [name])[name].exists, "topic gone")
+    wait_until(lambda: name in create_topics(settings), "topic made again")
+
+
+async def _has_counted(settings: Settings, events: int) -> bool:
+    async with open_window(settings) as window:
+        return sum((await window.tally()).values(), Counter())["applied"] == events
+
+
+def items(state: Snapshot) -> Snapshot:
+    """Records of items and their kin; the logs have other offsets."""
+    return {key: value for key, value in state.items() if "}:i:" in key or "}:k:" in key}
