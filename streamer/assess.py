@@ -25,14 +25,14 @@ class Assessor:
         store: Store,
         judge: Judge,
         clock: StreamClock,
-        cache_size: int,
+        cache_bytes: int,
         calling: Calling = patiently,
     ) -> None:
         self._calling = calling
         self.store = store
         self.judge = judge
         self.clock = clock
-        self.known = KnownItems(cache_size)
+        self.known = KnownItems(cache_bytes)
         self.kin = KinTable()
 
     async def score(self, items: Touched) -> Judged:

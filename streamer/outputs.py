@@ -19,6 +19,9 @@ from streamer.settings import Settings
 from streamer.topology import DEAD_LETTERS, ENCODINGS, ITEM_SCORES, TEXTS, Topic
 from streamer.wire import pack
 
+TOLD_ITEMS = 20_000
+"""Items of which it is remembered what was told last."""
+
 
 class Outputs:
     """Publishes and counts. Every method returns once all records are acknowledged and raises
@@ -85,7 +88,7 @@ class Outputs:
             if always or moved or waited or told is _NEVER:
                 worth[place] = True
                 self._told[item_id] = _Told(version, probability, judged.time)
-        while len(self._told) > self._settings.item_cache_size:
+        while len(self._told) > TOLD_ITEMS:
             del self._told[next(iter(self._told))]
         return worth
 

@@ -54,7 +54,7 @@ async def rescore_everything(settings: Settings, progress: Callable[[int], None]
         async with connected(settings) as client:
             store = Store(client, keys, settings.user_retention_seconds)
             clock = StreamClock(monotonic=lambda: 0.0)
-            assess = Assessor(store, judge, clock, settings.item_cache_size)
+            assess = Assessor(store, judge, clock, settings.item_cache_max_bytes)
             await assess.learn_time()
             publisher, boards = Publisher(_Plain(producer)), Boards(client, keys)
             outputs = Outputs(publisher, settings)

@@ -93,7 +93,10 @@ class Settings(BaseSettings):
     sweep_interval_seconds: Positive = Field(
         300.0, description="every live item is scored again within this time"
     )
-    item_cache_size: Count = Field(5_000, description="items whose facts a worker keeps at hand")
+    item_cache_max_bytes: Count = Field(
+        32 * 2**20,
+        description="of items' facts and texts' vectors a worker keeps this much at hand",
+    )
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")
     encoder: str = Field(

@@ -139,7 +139,7 @@ async def open_window(settings: Settings) -> AsyncIterator[Window]:
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client:
         store = Store(client, keys, settings.user_retention_seconds)
-        assess = Assessor(store, judge, StreamClock(), settings.item_cache_size, once)
+        assess = Assessor(store, judge, StreamClock(), settings.item_cache_max_bytes, once)
         yield Window(assess, Boards(client, keys))
 
 

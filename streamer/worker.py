@@ -48,7 +48,7 @@ class Worker:
         self.store = Store(self.client, keys, settings.user_retention_seconds)
         self.boards = Boards(self.client, keys)
         judge = Judge(active(settings.model_store))
-        self.assess = Assessor(self.store, judge, StreamClock(), settings.item_cache_size)
+        self.assess = Assessor(self.store, judge, StreamClock(), settings.item_cache_max_bytes)
         self.intake = Intake(settings)
         self.turns = Turns()
         self.publisher = Publisher(app.producer)

@@ -131,7 +131,7 @@ class _Ours:
         self.client, self.settings = client, settings
         keys = Keys(settings.group, settings.shards)
         self.store = Store(client, keys, settings.user_retention_days * 86400)
-        self.known, self.kin = KnownItems(settings.item_cache_size), KinTable()
+        self.known, self.kin = KnownItems(settings.item_cache_max_bytes), KinTable()
         self.pseudonyms = Pseudonyms("bench")
 
     async def begin(self, data: Journey) -> None:

@@ -11,7 +11,7 @@ DAY_SECONDS = 86400.0
 def boards_of(facts: Facts) -> tuple[str, ...]:
     """The boards of an item: one for its widest class in the catalogue, and the one of all items.
     A class without a name has none."""
-    widest = next((name for name in facts.item.category if name.strip()), EVERYTHING)
+    widest = next((name for name in facts.category if name.strip()), EVERYTHING)
     return (EVERYTHING,) if widest == EVERYTHING else (EVERYTHING, widest)
 
 
@@ -19,4 +19,4 @@ def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:
     """Whether an item is a launch that can be shown: launched, within its window, in stock, not
     withdrawn."""
     age_days = (now - facts.launch_time) / DAY_SECONDS
-    return 0 <= age_days <= launch_window_days and not facts.withdrawn and facts.item.stock != 0
+    return 0 <= age_days <= launch_window_days and not facts.withdrawn and facts.in_stock

@@ -124,9 +124,8 @@ def _principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats
 
 
 def _design(shape: Predictor, x: Floats, content: NDArray[np.float32]) -> Floats:
-    return np.concatenate(
-        [shape.basis(x).reshape(len(x), shape.weights[0].size), shape.project(content)], axis=1
-    )
+    basis = np.moveaxis(shape.basis(x), 0, 2).reshape(len(x), shape.weights[0].size)
+    return np.concatenate([basis, shape.project(content)], axis=1)
 
 
 def _fit_member(

@@ -94,8 +94,9 @@ class Explainer:
         topics = np.array([name.startswith("review_v") for name in predictor.features])
         self._topics, self._single = np.flatnonzero(topics), np.flatnonzero(~topics)
         names = [predictor.features[i] for i in self._single]
-        self.reasons = ("content", "review_topics", *names)
+        self.reasons = (*_TEXTS, *names)
         """What may be a reason, in the order of `weights`."""
+        self._column = np.concatenate([np.zeros(len(_TEXTS), np.int64), self._single])
         self.phrases = tuple(p for name in self.reasons for p in _phrases(name))
 
     def weights(self, scores: Scores) -> Floats:
@@ -111,17 +112,19 @@ class Explainer:
         by_weight = np.argsort(-np.abs(heavy), axis=1)
         order = np.take_along_axis(order, by_weight, axis=1)
         heavy = np.take_along_axis(heavy, by_weight, axis=1)
-        level = np.take_along_axis(self._level(x), order, axis=1)
-        phrases: Ints = order * _PHRASES_PER_REASON + 2 * level + (heavy < 0)
+        phrases: Ints = order * _PHRASES_PER_REASON + 2 * self._level(x, order) + (heavy < 0)
         return phrases
 
-    def _level(self, x: Floats) -> Ints:
-        """0 low, 1 high, 2 missing, for each reason; texts count as high."""
-        values = x[:, self._single]
-        single = np.where(np.isnan(values), 2, values > self._mean[self._single])
-        return np.column_stack([np.ones((len(x), 2), np.int64), single.astype(np.int64)])
+    def _level(self, x: Floats, reasons: Ints) -> Ints:
+        """0 low, 1 high, 2 missing, of each item's reasons; texts count as high."""
+        column = self._column[reasons]
+        values = np.take_along_axis(x, column, axis=1)
+        level = np.where(np.isnan(values), 2, values > self._mean[column])
+        level[reasons < len(_TEXTS)] = 1
+        return level.astype(np.int64)
 
 
+_TEXTS = ("content", "review_topics")
 _PHRASES_PER_REASON = 6
 
 

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STAGES = ("cold", "warming", "warm")
-BLOCK_ITEMS = 256
+BLOCK_ITEMS = 24
 """Items whose basis is made at once: few enough to stay in a core's cache."""
 WARMING_EVENTS, WARM_EVENTS = 1, 30
 """Shopper actions (impressions don't count) from which an item is warming, and warm."""
@@ -102,35 +102,38 @@ class Predictor:
 
     def _additive(self, x: Floats) -> tuple[Floats, Floats]:
         """The shape of every feature (items, F) and the sum of each member's shapes (items, E)."""
-        mean_weights = self.weights.mean(axis=0)
-        member_weights = self.weights.reshape(len(self.weights), -1).T
+        mean_weights = self.weights.mean(axis=0).T
+        member_weights = self.weights.transpose(2, 1, 0)
         shapes, members = np.empty(x.shape), np.empty((len(x), len(self.bias)))
         for start in range(0, len(x), BLOCK_ITEMS):
             block = slice(start, start + BLOCK_ITEMS)
             basis = self.basis(x[block])
-            np.einsum("nfb,fb->nf", basis, mean_weights, out=shapes[block])
-            members[block] = basis.reshape(len(basis), len(member_weights)) @ member_weights
+            members[block] = (basis @ member_weights).sum(axis=0)
+            basis *= mean_weights[:, None]
+            basis.sum(axis=0, out=shapes[block])
         return shapes, members
 
     def basis(self, x: Floats) -> Floats:
-        """Missing flag, standardised value and hinges of every feature; shape (items, F, 2 + K).
+        """Missing flag, standardised value and hinges of every feature; shape (2 + K, items, F).
 
         Values beyond those seen in training count as the outermost seen.
         """
-        basis = np.empty((*x.shape, 2 + self.knots.shape[1]))
+        basis = np.empty((2 + self.knots.shape[1], *x.shape))
         missing = np.isnan(x)
-        z = np.where(missing, 0.0, (np.clip(x, self.least, self.greatest) - self.mean) / self.scale)
-        basis[:, :, 0] = missing
-        basis[:, :, 1] = z
-        np.maximum(z[:, :, None] - self.knots, 0.0, out=basis[:, :, 2:])
-        basis[:, :, 2:] *= ~missing[:, :, None]
+        z = (np.clip(x, self.least, self.greatest) - self.mean) / self.scale
+        basis[0] = missing
+        basis[1] = np.where(missing, 0.0, z)
+        np.subtract(np.where(missing, -np.inf, z), self.knots.T[:, None], out=basis[2:])
+        np.maximum(basis[2:], 0.0, out=basis[2:])
         return basis
 
     def project(self, content: NDArray[np.float32]) -> Floats:
         """Missing flag and principal components of the content; shape (items, 1 + C)."""
-        missing = np.isnan(content[:, :1])
-        centred = np.where(missing, 0.0, content - self.content_mean)
-        return np.concatenate([missing, centred @ self.components.T], axis=1)
+        missing = np.isnan(content[:, 0])
+        projected = np.zeros((len(content), 1 + len(self.components)))
+        projected[:, 0] = missing
+        projected[~missing, 1:] = (content[~missing] - self.content_mean) @ self.components.T
+        return projected
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What a bundle stores beside the names."""

@@ -16,11 +16,11 @@ from streamer.state.aggregate import Deltas, aggregate, without_lists
 from streamer.state.columns import NOBODY, TYPE_CODES, Columns
 from streamer.state.keys import channel_kin, watermark
 from streamer.state.kin import KinTable
-from streamer.state.known import NOTHING, Known, KnownItems
+from streamer.state.known import NOTHING, Known, KnownItems, grouped
 from streamer.state.layout import ITEM
 from streamer.state.merge import merge_rows
 from streamer.state.phases import run_phase
-from streamer.state.store import ShardCall, Store, known_counts
+from streamer.state.store import REMEMBERED_ITEMS, ShardCall, Store, known_counts
 from streamer.state.touched import Touched, touched
 
 Ints = NDArray[np.int64]
@@ -89,17 +89,27 @@ async def apply_items(store: Store, batch: BehaviourBatch, cache_: KnownItems) -
 
 
 def _users(rows: Columns, store: Store) -> dict[int, list[Any]]:
-    """By shard: each user with the items of a taste-bearing event and its time."""
+    """By shard: each user with the items of the latest taste-bearing events and their times."""
     mask = np.isin(rows.type, _TASTE) & (rows.user != NOBODY)
-    recent: defaultdict[int, list[float | str]] = defaultdict(list)
+    recent: defaultdict[int, dict[int, float]] = defaultdict(dict)
     times, items = rows.time[mask].tolist(), rows.item[mask].tolist()
     for user, time, item in zip(rows.user[mask].tolist(), times, items, strict=True):
-        recent[user] += (time, rows.items[item])
+        mine = recent[user]
+        mine[item] = max(time, mine.get(item, time))
     by_shard: defaultdict[int, list[Any]] = defaultdict(list)
-    for user, pairs in recent.items():
+    for user, mine in recent.items():
         name = f"{user:016x}"
-        by_shard[store.keys.shard[name]].append([name, pairs])
+        by_shard[store.keys.shard[name]].append([name, _latest(mine, rows.items)])
     return by_shard
+
+
+def _latest(times: dict[int, float], items: list[str]) -> list[float | str]:
+    """The pairs of time and item of which any can be remembered: the script keeps as many of all,
+    and breaks ties alike."""
+    pairs = [(time, items[item]) for item, time in times.items()]
+    if len(pairs) > REMEMBERED_ITEMS:
+        pairs = sorted(pairs, key=lambda pair: (pair[0], pair[1].encode()))[-REMEMBERED_ITEMS:]
+    return [value for pair in pairs for value in pair]
 
 
 async def apply_kin(store: Store, batch: BehaviourBatch, items: Touched, table: KinTable) -> None:
@@ -145,18 +155,16 @@ def _kin_deltas(rows: Columns, chunk: Chunk, known: dict[str, Known], store: Sto
     present, entity = np.unique(direct.item, return_inverse=True)
     names = [rows.items[item] for item in present.tolist()]
     of_items = aggregate(direct, names, entity, store.keys, lists=False)
+    families, family = grouped([known.get(item_id, NOTHING).family for item_id in of_items.ids])
+    of_families = merge_rows(ITEM, of_items.heads["x"], family, len(families))
     relatives: dict[str, int] = {}
     member, group = [], []
-    for place, item_id in enumerate(of_items.ids):
-        facts = known.get(item_id, NOTHING).facts
-        for kin in facts.kin if facts else ():
+    for place, each in enumerate(families):
+        for kin in each.kin:
             member.append(place)
             group.append(relatives.setdefault(kin, len(relatives)))
     x = merge_rows(
-        ITEM,
-        of_items.heads["x"][np.array(member, np.int64)],
-        np.array(group, np.int64),
-        len(relatives),
+        ITEM, of_families[np.array(member, np.int64)], np.array(group, np.int64), len(relatives)
     )
     channels, channel_x = _channel_rows(rows, store)
     return without_lists([*relatives, *channels], np.concatenate([x, channel_x]), store.keys)

@@ -194,7 +194,7 @@ def _kin_deltas(items: Touched, chunk: Chunk, first: int, store: Store) -> Delta
         if not known.facts or not _came_up(known.facts, origin_field, first, chunk.end):
             continue
         debut = _debut(known.facts, known.early.record if known.early else None)
-        for kin in known.facts.kin:
+        for kin in known.family.kin:
             rows += debut
             group += [relatives.setdefault(kin, len(relatives))] * len(debut)
     x = np.array(rows).reshape(-1, len(ITEM.fields))
@@ -203,8 +203,7 @@ def _kin_deltas(items: Touched, chunk: Chunk, first: int, store: Store) -> Delta
 
 
 def _came_up(facts: Facts, field: str, first: int, last: int) -> bool:
-    where, _, offset = facts.origin.rpartition(":")
-    return where == field and first <= int(offset) < last
+    return facts.origin == field and first <= facts.offset < last
 
 
 def _debut(facts: Facts, early: bytes | None) -> list[Floats]:

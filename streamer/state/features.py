@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from streamer.events import REVIEW_DIMENSIONS, REVIEW_VECTOR_UNIT
 from streamer.state.keys import KIN_KINDS, channel_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import Known
+from streamer.state.known import Known, grouped
 from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, REVIEWS
-from streamer.state.merge import at_time
+from streamer.state.merge import at_time, field_at_time
 from streamer.state.touched import Touched
 
 Floats = NDArray[np.float64]
@@ -124,10 +124,10 @@ def features(
     What another worker has applied from ahead of ``now`` counts as if it happened now."""
     now = np.broadcast_to(np.asarray(now, np.float64), len(items))
     decayed = at_time(ITEM, items.x, np.maximum(now, items.x[:, _AT["last_time"]]))
-    family = _family_rows(items, kin)
+    relatives = _relatives(items, kin)
     blocks = [
-        _price(items, decayed, family),
-        _family(family, now),
+        _price(items, decayed, kin, relatives),
+        _family(relatives, kin, now),
         _exposure(items, decayed, kin, now),
         _behaviour(items, decayed, now),
         _reviews(items, decayed, now),
@@ -138,7 +138,7 @@ def features(
 
 def needed_kin(items: Touched) -> set[str]:
     """The relatives whose state the items' features read."""
-    needed = {kin for known in items.known if known.facts for kin in known.facts.kin}
+    needed = {kin for family in {known.family for known in items.known} for kin in family.kin}
     hashed, _ = _channels(items)
     return needed | {channel_kin(channel) for channel in np.unique(hashed).tolist()}
 
@@ -163,25 +163,20 @@ def _stack(columns: Sequence[Floats]) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _family_rows(items: Touched, kin: KinTable) -> Floats:
-    """The fields of each item's relatives, shape (items, kinds, fields); the identity where it has
-    none of a kind."""
-    rows = kin.rows([name for known in items.known for name in known.family])
-    return kin.x[rows.reshape(len(items), len(KIN_KINDS))]
+def _relatives(items: Touched, kin: KinTable) -> Ints:
+    """The rows of each item's relatives, shape (items, kinds)."""
+    families, member = grouped([known.family for known in items.known])
+    rows = kin.rows([name for family in families for name in family.by_kind])
+    return rows.reshape(-1, len(KIN_KINDS))[member]
 
 
-def _price(items: Touched, x: Floats, family: Floats) -> Floats:
-    price = np.array(
-        [
-            np.nan if not k.facts or k.facts.item.price is None else k.facts.item.price
-            for k in items.known
-        ]
-    )
+def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
+    price = np.array([k.facts.price if k.facts else np.nan for k in items.known])
     log_price = np.log(np.maximum(price, 0.01))
     columns = [log_price]
     for kind in ("type", "category"):
-        relatives = family[:, KIN_KINDS.index(kind)]
-        usual = relatives[:, _AT["value"]] / np.maximum(relatives[:, _AT["quantity"]], 1.0)
+        rows = relatives[:, KIN_KINDS.index(kind)]
+        usual = kin.x[rows, _AT["value"]] / np.maximum(kin.x[rows, _AT["quantity"]], 1.0)
         usual = np.where(usual > 0, usual, np.nan)
         columns.append(log_price - np.log(usual))
     paid = x[:, _AT["value"]] / np.maximum(x[:, _AT["quantity"]], 1.0)
@@ -189,13 +184,19 @@ def _price(items: Touched, x: Floats, family: Floats) -> Floats:
     return _stack(columns)
 
 
-def _family(family: Floats, now: Floats) -> Floats:
-    columns: list[Floats] = []
-    for kind in range(len(KIN_KINDS)):
-        stored = family[:, kind]
-        x = at_time(ITEM, stored, now)
-        purchases, launches = x[:, _AT["purchase"]], x[:, _AT["launches"]]
-        block = [
+def _family(relatives: Ints, kin: KinTable, now: Floats) -> Floats:
+    """What is said of each relative is worked out once for all items that share it at a time."""
+    moments, moment = np.unique(now, return_inverse=True)
+    pairs, place = np.unique(relatives * len(moments) + moment[:, None], return_inverse=True)
+    block = _relative(kin.x[pairs // len(moments)], moments[pairs % len(moments)])
+    return block[place].reshape(len(relatives), len(FAMILY))
+
+
+def _relative(stored: Floats, now: Floats) -> Floats:
+    x = at_time(ITEM, stored, now)
+    purchases, launches = x[:, _AT["purchase"]], x[:, _AT["launches"]]
+    block = _stack(
+        [
             _log(purchases),
             _log(x[:, _AT["purchases_672h"]]),
             _log(x[:, _AT["purchases_168h"]]),
@@ -205,9 +206,9 @@ def _family(family: Floats, now: Floats) -> Floats:
             _momentum(x),
             _log(x[:, _AT["exposure_672h"]] * AMOUNT_UNIT),
         ]
-        unknown = ~np.isfinite(stored[:, _AT["last_time"]])
-        columns += [np.where(unknown, np.nan, column) for column in block]
-    return _stack(columns)
+    )
+    block[~np.isfinite(stored[:, _AT["last_time"]])] = np.nan
+    return block
 
 
 def _momentum(x: Floats) -> Floats:
@@ -219,7 +220,7 @@ def _momentum(x: Floats) -> Floats:
 def _exposure(items: Touched, x: Floats, kin: KinTable, now: Floats) -> Floats:
     shown = [_log(x[:, _AT[name]] * AMOUNT_UNIT) for name in EXPOSURE[: EXPOSURE.index("channels")]]
     hashed, owner = _channels(items)
-    sales = at_time(ITEM, kin.x[kin.channel_rows(hashed)], now[owner])[:, _AT["purchases_672h"]]
+    sales = field_at_time(ITEM, kin.x, kin.channel_rows(hashed), "purchases_672h", now[owner])
     listed = np.bincount(owner, minlength=len(items)).astype(np.float64)
     total = np.bincount(owner, weights=sales, minlength=len(items))
     largest = np.zeros(len(items))

@@ -7,9 +7,11 @@ the cache is never older than the record it is used with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from math import nan
+from sys import intern
 from typing import Any
 
 import msgpack
@@ -20,26 +22,44 @@ from numpy.typing import NDArray
 from streamer.events import NewItem
 from streamer.state.keys import KIN_KINDS, kin
 from streamer.state.layout import ITEM, REVIEWS
+from streamer.state.remembered import Remembered
 
 _read_item = msgspec.msgpack.Decoder(NewItem).decode
 _AUX = ITEM.index["aux"]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """The relatives of an item, one object for all items that have the same: their ids, and by
+    kind, in the order of KIN_KINDS, '' where there is none."""
+
+    kin: tuple[str, ...]
+    by_kind: tuple[str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The catalogue's word on an item.
+    """The catalogue's word on an item: the event itself, packed, and what every score needs of it.
 
-    ``origin`` is the watermark field and offset of the event with which the item came up;
-    ``launch_time`` and ``kin`` (ids of its relatives) are as of that event and never change.
+    ``origin`` and ``offset`` are the watermark field and the offset of the event with which the
+    item came up; ``launch_time`` and ``family`` are as of that event and never change. ``price``
+    is NaN where there is none.
     """
 
-    item: NewItem
-    time: float
-    order: float
+    packed: bytes
     origin: str
+    offset: int
     launch_time: float
-    kin: tuple[str, ...]
+    family: Family
     withdrawn: bool
+    price: float
+    in_stock: bool
+    category: tuple[str, ...]
+
+    @property
+    def item(self) -> NewItem:
+        """The event, its description cut to what is stored."""
+        return _read_item(self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +90,53 @@ class Known:
     content: Content | None = None
     reviews: NDArray[np.float64] | None = None
     early: Early | None = None
-    family: tuple[str, str, str] = ("", "", "")
-    """The relatives by kind, in the order of KIN_KINDS, '' where there is none."""
+
+    @property
+    def family(self) -> Family:
+        return self.facts.family if self.facts else NO_FAMILY
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes of memory."""
+        parts = [self.facts.packed] if self.facts else []
+        parts += self.content.vectors.values() if self.content else []
+        parts += [self.early.record] if self.early else []
+        return (
+            _OBJECTS_BYTES + sum(map(len, parts)) + (0 if self.reviews is None else _REVIEWS_BYTES)
+        )
 
 
+NO_FAMILY = Family((), ("", "", ""))
 NOTHING = Known()
+_OBJECTS_BYTES = 900
+_REVIEWS_BYTES = REVIEWS.head.itemsize + 100
 
 
 MAX_CACHED_BYTES = 8192
 """What is beside an item's record is not kept when it is longer than this: it comes again."""
 
 
-@dataclass(slots=True)
 class KnownItems:
-    """A bounded cache of Known by item id; the oldest half is dropped when it is full."""
+    """A cache of Known by item id, of ``max_bytes``; what was put first is dropped first."""
 
-    size: int
-    _items: dict[str, Known] = field(default_factory=dict)
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.clear()
 
     def get(self, item_id: str) -> Known:
         return self._items.get(item_id, NOTHING)
 
     def put(self, item_id: str, known: Known) -> None:
-        if len(self._items) >= self.size and item_id not in self._items:
-            for stale in list(self._items)[: self.size // 2 + 1]:
-                del self._items[stale]
+        """Takes in what was just read of an item, unless it is too long to be kept."""
+        before = self._items.pop(item_id, None)
+        self.bytes += known.bytes - (before.bytes if before else 0)
         self._items[item_id] = known
+        while self.bytes > self._max_bytes:
+            self.bytes -= self._items.pop(next(iter(self._items))).bytes
 
     def clear(self) -> None:
-        self._items.clear()
+        self._items: dict[str, Known] = {}
+        self.bytes = 0
 
 
 def parse(entry: list[Any]) -> tuple[bytes, Known]:
@@ -109,7 +147,6 @@ def parse(entry: list[Any]) -> tuple[bytes, Known]:
     return record, Known(
         aux=float(np.frombuffer(record, ITEM.head, 1)["x"][0, _AUX]),
         facts=facts,
-        family=_family(facts) if facts else ("", "", ""),
         content=_content(content) if content else None,
         reviews=_reviews(reviews) if reviews else None,
         early=_early(early) if early else None,
@@ -122,21 +159,42 @@ def _facts(packed: bytes) -> Facts | None:
     )
     if not item:
         return None
+    where, _, offset = origin.rpartition(b":")
+    brief = _read_brief(item)
     return Facts(
-        item=_read_item(item),
-        time=time,
-        order=order,
-        origin=origin.decode(),
+        packed=item,
+        origin=intern(where.decode()),
+        offset=int(offset),
         launch_time=launch,
-        kin=tuple(kin_ids.decode().split()),
+        family=_families[kin_ids],
         withdrawn=(withdrawn, withdrawal) > (time, order),
+        price=nan if brief.price is None else brief.price,
+        in_stock=brief.stock != 0,
+        category=_categories[brief.category],
     )
 
 
-def _family(facts: Facts) -> tuple[str, str, str]:
-    by_kind = {kin.partition(":")[0]: kin for kin in facts.kin}
+class _Brief(msgspec.Struct, gc=False):
+    """What every score needs of a packed NewItem."""
+
+    price: float | None = None
+    stock: float | None = None
+    category: tuple[str, ...] = ()
+
+
+_read_brief = msgspec.msgpack.Decoder(_Brief).decode
+
+
+def family(kin_ids: bytes) -> Family:
+    """The family whose ids stand there, a space between two."""
+    ids = tuple(kin_ids.decode().split())
+    by_kind = {kin.partition(":")[0]: kin for kin in ids}
     brand, category, narrowest = (by_kind.get(kind, "") for kind in KIN_KINDS)
-    return brand, category, narrowest
+    return Family(ids, (brand, category, narrowest))
+
+
+_families: Remembered[bytes, Family] = Remembered(family, size=50_000)
+_categories: Remembered[tuple[str, ...], tuple[str, ...]] = Remembered(lambda c: c, size=50_000)
 
 
 def _content(packed: bytes) -> Content:
@@ -170,3 +228,10 @@ def kin_of(item: NewItem) -> list[str]:
         found.append(kin("category", "\0".join(item.category[: max(1, len(item.category) - 1)])))
         found.append(kin("type", "\0".join(item.category)))
     return found
+
+
+def grouped(families: Sequence[Family]) -> tuple[list[Family], NDArray[np.int64]]:
+    """The distinct ones of the families, and which of them each is."""
+    places: dict[Family, int] = {}
+    member = [places.setdefault(family, len(places)) for family in families]
+    return list(places), np.array(member, np.int64)

@@ -39,11 +39,24 @@ def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
 
     Before a row's last event they are larger, up to a bound that keeps them finite.
     """
-    last = x[:, layout.index["last_time"]]
-    dated = np.isfinite(last)
-    age = np.where(dated, time, 0.0) - np.where(dated, last, 0.0)
     out = x.copy()
-    out[:, layout.decayed_slice] *= np.exp2(
-        np.minimum(age[:, None] / -layout.half_lives, _MOST_DOUBLINGS)
-    )
+    age = _age(x[:, layout.index["last_time"]], time)
+    out[:, layout.decayed_slice] *= _decay(age[:, None], layout.half_lives)
     return out
+
+
+def field_at_time(layout: Layout, x: Floats, rows: Ints, field: str, time: Floats) -> Floats:
+    """One decayed field of those rows, as `at_time` has it."""
+    column = layout.index[field]
+    half_life = layout.half_lives[column - layout.decayed_slice.start]
+    return x[rows, column] * _decay(_age(x[rows, layout.index["last_time"]], time), half_life)
+
+
+def _age(last: Floats, time: Floats | float) -> Floats:
+    dated = np.isfinite(last)
+    return np.where(dated, time, 0.0) - np.where(dated, last, 0.0)
+
+
+def _decay(age: Floats, half_lives: Floats | float) -> Floats:
+    decay: Floats = np.exp2(np.minimum(age / -half_lives, _MOST_DOUBLINGS))
+    return decay

@@ -48,34 +48,48 @@ local function ascending(list)
   return table.concat(numbers)
 end
 
--- Whether the list from `first` up to, not including, `past` in `tail` holds the value.
-local function holds(tail, first, past, value)
-  local at = string.find(tail, value, first, true)
-  while at and at < past and (at - first) % 4 ~= 0 do at = string.find(tail, value, at + 1, true) end
-  return at and at < past
+local function holds(list, value)
+  local at = string.find(list, value, 1, true)
+  while at and at % 4 ~= 1 do at = string.find(list, value, at + 1, true) end
+  return at
 end
 
--- The list with a value that it does not hold, or its `keep` smallest.
-local function insert(list, value, keep)
-  if #list == 4 * keep and unpack_('>I4', value) > unpack_('>I4', list, #list - 3) then return list end
-  list = list .. value
-  if #list < 4 * keep then return list end
-  return sub(ascending(list), 1, 4 * keep)
+-- A full list with a value that it does not hold, which is smaller than its last.
+local function insert(list, value, number)
+  local from, to = 0, #list / 4 - 1
+  while from < to do
+    local middle = math.floor((from + to) / 2)
+    if unpack_('>I4', list, 4 * middle + 1) < number then from = middle + 1 else to = middle end
+  end
+  return sub(list, 1, 4 * from) .. value .. sub(list, 4 * from + 1, -5)
+end
+
+-- The list with a value, or the `keep` smallest of both.
+local function with(list, value, keep)
+  local number, room = unpack_('>I4', value), 4 * keep - #list
+  if room == 0 and number > unpack_('>I4', list, #list - 3) or holds(list, value) then return list end
+  if room == 0 then return insert(list, value, number) end
+  if room == 4 then return ascending(list .. value) end
+  return list .. value
 end
 
 -- The stored lists, behind one another in `tail`, united with those at `at` in `tails`.
 local function merge_lists(tail, stored, tails, at, added, keep)
   local first = 1
   for i = 1, #keep do
-    for from = at, at + 4 * added[i] - 4, 4 do
-      local value, past = sub(tails, from, from + 3), first + 4 * stored[i]
-      if not holds(tail, first, past, value) then
-        local list = insert(sub(tail, first, past - 1), value, keep[i])
-        tail = sub(tail, 1, first - 1) .. list .. sub(tail, past)
+    if added[i] > 0 then
+      local before = sub(tail, first, first + 4 * stored[i] - 1)
+      local list = before
+      for from = at, at + 4 * added[i] - 4, 4 do
+        list = with(list, sub(tails, from, from + 3), keep[i])
+      end
+      if list ~= before then
+        tail = sub(tail, 1, first - 1) .. list .. sub(tail, first + #before)
         stored[i] = #list / 4
       end
+      at = at + 4 * added[i]
     end
-    first, at = first + 4 * stored[i], at + 4 * added[i]
+    first = first + 4 * stored[i]
   end
   return tail, unpack(stored)
 end

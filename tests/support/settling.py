@@ -63,7 +63,7 @@ async def settle(settings: Settings) -> None:
         store = Store(client, keys, settings.user_retention_days)
         clock = StreamClock(monotonic=lambda: 0.0)
         judge = Judge(active(settings.model_store))
-        assess = Assessor(store, judge, clock, settings.item_cache_size)
+        assess = Assessor(store, judge, clock, settings.item_cache_max_bytes)
         await assess.learn_time()
         boards = Boards(client, keys)
         worker = SimpleNamespace(

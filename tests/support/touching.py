@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
 from streamer.events import Behaviour, NewItem
 from streamer.state.keys import channel_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import Content, Facts, Known, kin_of
+from streamer.state.known import Content, Facts, Known, family, kin_of
 from streamer.state.layout import ITEM, REVIEWS
 from streamer.state.touched import Touched
 from tests.support import histories
@@ -23,7 +24,17 @@ DIMENSIONS = 384
 
 def facts_of(item: NewItem, *, withdrawn: bool = False) -> Facts:
     launch = item.time if item.launch_time is None else item.launch_time
-    return Facts(item, item.time, 0.0, "i:log:0:0", launch, tuple(kin_of(item)), withdrawn)
+    return Facts(
+        packed=msgspec.msgpack.encode(item),
+        origin="i:log:0",
+        offset=0,
+        launch_time=launch,
+        family=family(" ".join(kin_of(item)).encode()),
+        withdrawn=withdrawn,
+        price=np.nan if item.price is None else item.price,
+        in_stock=item.stock != 0,
+        category=tuple(item.category),
+    )
 
 
 def known_of(
@@ -31,7 +42,6 @@ def known_of(
 ) -> Known:
     """What is beside a record; with reviews, three of them, two judged."""
     facts = facts_of(item) if item else None
-    by_kind = {kin.partition(":")[0]: kin for kin in facts.kin} if facts else {}
     content = None
     if vector is not None:
         content = Content(0.0, 0.0, "t", {ENCODER: vector.astype("<f2").tobytes()})
@@ -39,7 +49,6 @@ def known_of(
         facts=facts,
         content=content,
         reviews=_reviews() if reviews else None,
-        family=(by_kind.get("brand", ""), by_kind.get("category", ""), by_kind.get("type", "")),
     )
 
 
@@ -71,7 +80,7 @@ def touched_of(events: Sequence[Behaviour], known: dict[str, Known]) -> Touched:
 def kin_table(items: Touched) -> KinTable:
     """A table in which every relative of the items has the record of the first item."""
     table = KinTable()
-    names = {kin for known in items.known if known.facts for kin in known.facts.kin}
+    names = {kin for known in items.known if known.facts for kin in known.facts.family.kin}
     names |= {channel_kin(n) for n in range(1, 4)}
     record = items.heads[:1].tobytes() if len(items) else None
     table.put(sorted(names), [record] * len(names))

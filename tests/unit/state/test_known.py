@@ -16,6 +16,7 @@ from streamer.state.keys import kin
 from streamer.state.known import (
     MAX_CACHED_BYTES,
     NOTHING,
+    Content,
     Known,
     KnownItems,
     kin_of,
@@ -62,9 +63,12 @@ def test_every_part_is_read() -> None:
     assert known.aux == 1.0
     assert known.facts is not None
     assert known.facts.item == ITEM_FACTS
-    assert (known.facts.origin, known.facts.launch_time) == ("i:log:0:7", 4.0)
+    assert (known.facts.origin, known.facts.offset) == ("i:log:0", 7)
+    assert known.facts.launch_time == 4.0
     assert not known.facts.withdrawn
-    assert known.family == (kin("brand", "north"), kin("category", "a"), kin("type", "a\0b"))
+    relatives = kin("brand", "north"), kin("category", "a"), kin("type", "a\0b")
+    assert known.family.by_kind == relatives
+    assert set(known.family.kin) == set(relatives)
     assert known.content is not None
     assert dict(known.content.vectors) == {"enc": b"\x01\x02"}
     assert known.reviews is not None
@@ -127,20 +131,29 @@ def test_two_paths_are_the_same_type_only_when_equal(one: list[str], other: list
         assert (types(one) == types(other)) == (one == other)
 
 
-@given(st.lists(st.integers(0, 50), max_size=200), st.integers(2, 20))
-def test_the_cache_is_bounded_and_keeps_the_latest(puts: list[int], size: int) -> None:
-    cache = KnownItems(size)
-    for n in puts:
-        cache.put(f"i{n}", Known(aux=float(n)))
+def content_of(count: int) -> Content:
+    return Content(0.0, 0.0, "t", {"e": bytes(count)})
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))), st.integers(2, 20))
+def test_the_cache_is_bounded_and_keeps_the_latest(puts: list[tuple[int, int]], most: int) -> None:
+    largest = Known(content=content_of(9)).bytes
+    cache = KnownItems(most * largest)
+    for n, length in puts:
+        cache.put(f"i{n}", Known(aux=float(n), content=content_of(length)))
         assert cache.get(f"i{n}").aux == n
-        assert len(cache._items) <= size
+        kept = {m: cache.get(f"i{m}") for m, _ in puts}
+        assert sum(k.bytes for k in kept.values() if k is not NOTHING) == cache.bytes
+        assert cache.bytes <= most * largest
+    for n in list(dict.fromkeys(n for n, _ in reversed(puts)))[:most]:
+        assert cache.get(f"i{n}") is not NOTHING
     assert cache.get("never") is NOTHING
     cache.clear()
-    assert all(cache.get(f"i{n}") is NOTHING for n in puts)
+    assert all(cache.get(f"i{n}") is NOTHING for n, _ in puts)
 
 
 def test_touched_items_take_what_came_with_them_and_leave_out_the_expired() -> None:
-    cache = KnownItems(10)
+    cache = KnownItems(2**20)
     asked = [Known(aux=3.0), NOTHING, NOTHING, NOTHING]
     long = entry(content=msgpack.packb([5.0, 1.0, "t", {"e": bytes(MAX_CACHED_BYTES)}]))
     entries = [record(3.0) + b"tail", entry(facts=facts()), None, long]
