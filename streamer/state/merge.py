@@ -49,7 +49,9 @@ def field_at_time(layout: Layout, x: Floats, rows: Ints, field: str, time: Float
     """One decayed field of those rows, as `at_time` has it."""
     column = layout.index[field]
     half_life = layout.half_lives[column - layout.decayed_slice.start]
-    return x[rows, column] * _decay(_age(x[rows, layout.index["last_time"]], time), half_life)
+    decay = _decay(_age(x[rows, layout.index["last_time"]], time), half_life)
+    value: Floats = x[rows, column] * decay
+    return value
 
 
 def _age(last: Floats, time: Floats | float) -> Floats:
