@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         32 * 2**20, description="bytes per partition not yet done; a larger record passes alone"
     )
     chunks_at_once: Count = Field(
-        2, description="chunks that a worker has decoded and not yet scored; bounds its memory"
+        3, description="chunks that a worker has decoded and not yet scored; bounds its memory"
     )
     commit_interval_seconds: Positive = Field(1.0, description="how often offsets are committed")
     session_timeout_seconds: Positive = Field(
