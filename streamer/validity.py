@@ -53,6 +53,8 @@ def check_item(item: NewItem, limits: Limits) -> None:
     _check_number("price", item.price)
     _check_number("stock", item.stock)
     _check_number("launch_time", item.launch_time)
+    if item.launch_time is not None and item.launch_time <= 0:
+        raise BadEvent("time", f"launch_time {item.launch_time} is not after the epoch")
     if item.launch_time is not None and item.launch_time > limits.latest + LAUNCH_AHEAD_SECONDS:
         raise BadEvent("time", f"launch_time {item.launch_time:.0f} is more than a year ahead")
     for value in item.image_embedding or ():
@@ -60,7 +62,10 @@ def check_item(item: NewItem, limits: Limits) -> None:
     _check_length("title", item.title, limits)
     _check_length("description", item.description, limits)
     for name, fact in item.attributes.items():
-        _check_length("an attribute", f"{name}{fact}", limits)
+        if isinstance(fact, float):
+            _check_number(f"attribute {name[:60]!r}", fact)
+    facts = (f"{name}{fact}" for name, fact in item.attributes.items())
+    _check_length("all attributes together", "".join(facts), limits)
     if item.type == "upsert" and not item.title.strip() and not item.description.strip():
         raise BadEvent("empty-text", "an upsert needs a title or a description")
 
