@@ -36,6 +36,8 @@ def test_a_live_stream_that_falls_silent_goes_on_ageing() -> None:
     assert clock.latest == 1000.0
     clock.advance(999.0)
     assert clock.now() == 1007.0
+    clock.advance(1003.0)
+    assert clock.now() == 1003.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.none() | st.floats(1, 1e6)), max_size=20))

@@ -84,5 +84,8 @@ def test_reviews_and_descriptions_leave_for_the_inference_worker() -> None:
     upserts = [item(description="From oats", time=NOW - 5), item(type="withdrawal")]
     _, texts, _ = intake.catalogue(chunk_of(upserts))
     (description,) = texts
+    told_again = [item(description=text, event_id=text[-3:]) for text in ("From oats", "From rye")]
+    _, (same, other), _ = intake.catalogue(chunk_of(told_again, start=2))
+    assert same.text_id == description.text_id != other.text_id
     assert (description.kind, description.text) == ("description", "Oat milk. From oats")
     assert description.time == NOW - 5

@@ -36,7 +36,7 @@ class Partition(RuleBasedStateMachine):
 
     @precondition(lambda self: self.lane.has_room())
     @rule(
-        values=st.lists(st.none() | st.binary(max_size=60), min_size=1, max_size=12),
+        values=st.lists(st.none() | st.binary(max_size=60), min_size=1, max_size=25),
         holes=st.integers(0, 9),
     )
     def issue(self, values: list[bytes | None], holes: int) -> None:

@@ -57,6 +57,19 @@ def test_chunks_pass_in_order_and_alone_also_when_some_fail(
     assert all(numbers == sorted(numbers) for numbers in passed.values())
 
 
+def test_a_chunk_that_failed_on_its_way_holds_up_none_that_is_read_again() -> None:
+    async def run() -> None:
+        turns, chunk = Turns(), chunk_of([b"x"])
+        with suppress(LostWrites), turns.of(chunk):
+            raise LostWrites(0)
+        with turns.of(chunk) as places:
+            for step in STEPS:
+                async with asyncio.timeout(10), places.turn(step):
+                    pass
+
+    asyncio.run(run())
+
+
 def test_a_slow_partition_holds_up_no_other() -> None:
     async def run() -> None:
         turns = Turns()

@@ -66,6 +66,12 @@ BAD_BEHAVIOUR: list[tuple[str, bytes | None, str, str]] = [
     ("review without text", view(type="review"), "empty-text", "a review needs `text`"),
     ("blank review", view(type="review", text=" \n\t"), "empty-text", "a review needs `text`"),
     ("10 MB review", view(type="review", text="x" * 10**7), "too-long", "10000000 characters"),
+    (
+        "10 MB title of a review",
+        view(type="review", text="Soft", title="x" * 10**7),
+        "too-long",
+        "title has 10000000",
+    ),
     ("10 MB type", view(type="x" * 10**7), "invalid", "Invalid enum value"),
     ("position 0", view(position=0), "invalid", ">= 1 - at `$.position`"),
     (
@@ -170,6 +176,11 @@ def test_bad_encodings_are_refused(bad: Encoding, code: str, reason: str) -> Non
     (letter,) = batch.dead_letters
     assert letter.code == code
     assert reason in letter.reason
+
+
+def test_a_withdrawal_needs_no_words() -> None:
+    batch = new_items.read(chunk_of([item(type="withdrawal", title="", description="")]), LIMITS)
+    assert [event.type for event in batch.events] == ["withdrawal"]
 
 
 def test_a_dead_letter_holds_the_record_or_says_that_it_holds_its_beginning() -> None:

@@ -73,6 +73,13 @@ def test_content_that_is_not_there_contributes_its_own_constant() -> None:
     np.testing.assert_allclose(scores.contributions[:, 1], PREDICTOR.slope[stage] * constant)
 
 
+def test_content_adds_by_how_it_differs_from_the_mean_of_training() -> None:
+    x, content, stage = inputs(7, 20)
+    content[:] = PREDICTOR.content_mean
+    scores = PREDICTOR.score(x, content, stage)
+    np.testing.assert_allclose(scores.contributions[:, 1], 0, atol=1e-6)
+
+
 @given(st.integers(0, 2**32))
 def test_the_logit_is_that_of_the_mean_of_the_ensemble(seed: int) -> None:
     x, content, stage = inputs(seed, 5)
