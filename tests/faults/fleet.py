@@ -1,4 +1,4 @@
-"""Workers of one group that are killed, stopped, held up and replaced while events come in."""
+"""Processes of one group that are killed, stopped, held up and replaced while events come in."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from streamer.embedded import Child
 from streamer.settings import Settings
 from streamer.supervisor import FINAL_EXIT_CODES
+from streamer.topology import Topic
 from tests.support.processes import environment
-from tests.support.settling import behind
+from tests.support.settling import READ, behind
 
 LOOK_SECONDS = 0.5
 SETTLE_SECONDS = 90.0
 
 
 class Fleet:
-    """Keeps ``size`` workers running: whoever has ended is replaced, as a supervisor does it.
+    """Keeps ``size`` workers, or what else ``command`` says, running: whoever has ended is
+    replaced, as a supervisor does it. They read the topics ``reads``.
 
     One that ends because no restart would help is a failure.
     """
 
-    def __init__(self, settings: Settings, folder: Path, size: int, seed: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        size: int,
+        seed: int,
+        command: str = "worker",
+        reads: Sequence[Topic] = READ,
+    ) -> None:
         self.settings, self.folder, self.size = settings, folder, size
+        self._command, self._reads = command, reads
         self.rng = random.Random(seed)
         self.ends: list[int] = []
         self._started = 0
@@ -35,9 +46,9 @@ class Fleet:
 
     def _start(self) -> Child:
         self._started += 1
-        log = self.folder / f"worker-{self._started}.log"
-        command = [sys.executable, "-m", "streamer", "worker"]
-        worker = Child("worker", command, log, env=environment(self.settings))
+        log = self.folder / f"{self._command}-{self._started}.log"
+        command = [sys.executable, "-m", "streamer", self._command]
+        worker = Child(self._command, command, log, env=environment(self.settings))
         worker.start()
         return worker
 
@@ -64,7 +75,7 @@ class Fleet:
     async def until_done(self) -> None:
         """Until everything that was written is committed."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while left := await behind(self.settings):
+        while left := await behind(self.settings, self._reads):
             tails = [worker.log_tail() for worker in self.workers]
             assert time.monotonic() < deadline, f"not done: {left}; {tails}"
             await self.live(LOOK_SECONDS)

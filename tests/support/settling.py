@@ -31,25 +31,28 @@ READ = (NEW_ITEMS, USER_BEHAVIOUR, ENCODINGS, BOARD_CHANGES)
 
 
 async def behind(settings: Settings, topics: Sequence[Topic] = READ) -> dict[TopicPartition, int]:
-    """How many records of each partition are not committed."""
+    """How many records of each partition are not committed by who reads it."""
     places = [
         TopicPartition(settings.topic(topic.name), number)
         for topic in topics
         for number in range(settings.partitions)
     ]
     ends = await log_ends(settings.broker, places)
-    committed = await asyncio.to_thread(_committed, settings)
+    groups = [settings.group, f"{settings.group}-encoder"]
+    committed = await asyncio.to_thread(_committed, settings.broker, groups)
     lag = {place: ends[place] - committed.get(place, 0) for place in places}
     return {place: records for place, records in lag.items() if records}
 
 
-def _committed(settings: Settings) -> dict[TopicPartition, int]:
-    with administrator(settings.broker) as admin:
+def _committed(broker: str, groups: Sequence[str]) -> dict[TopicPartition, int]:
+    with administrator(broker) as admin:
         try:
-            found: Any = admin.list_group_offsets({settings.group: None}).get(settings.group) or {}
+            asked: dict[str, Any] = dict.fromkeys(groups)
+            told: Any = admin.list_group_offsets(asked)
         except CoordinatorNotAvailableError:  # a new broker has no coordinator yet
             return {}
-    return {place: max(0, told.offset) for place, told in found.items()}
+    found = [place for group in groups for place in (told.get(group) or {}).items()]
+    return {place: max(0, committed.offset) for place, committed in found}
 
 
 async def settle(settings: Settings) -> None:
@@ -60,7 +63,7 @@ async def settle(settings: Settings) -> None:
     await rescore_everything(settings, lambda done: None)
     async with connected(settings) as client, producing(settings) as producer:
         keys = Keys(settings.group, settings.shards)
-        store = Store(client, keys, settings.user_retention_days)
+        store = Store(client, keys, settings.user_retention_seconds)
         clock = StreamClock(monotonic=lambda: 0.0)
         judge = Judge(active(settings.model_store))
         assess = Assessor(store, judge, clock, settings.item_cache_max_bytes)

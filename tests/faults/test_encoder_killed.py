@@ -1,0 +1,101 @@
+"""Encoder and worker are killed while real reviews flow: every text is read, and counts once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from streamer.events import Behaviour, NewItem
+from streamer.replay.record import TimedRecord
+from streamer.replay.sources.clothing import ClothingReviews
+from streamer.settings import Settings
+from streamer.state.connection import connected
+from streamer.state.keys import Keys
+from streamer.state.known import KnownItems
+from streamer.state.layout import REVIEWS
+from streamer.state.reading import read_items
+from streamer.state.store import Store
+from streamer.topology import ENCODINGS, TEXTS
+from tests.faults import results
+from tests.faults.chaos import EVENTS, ROUNDS, SEED, counted, group, quiet, read_as_well, through
+from tests.faults.fleet import Fault, Fleet, kill_one
+from tests.support.snapshot import Snapshot, differences, snapshot
+
+pytestmark = pytest.mark.faults
+
+START, END = 1_700_000_000.0, 1_700_000_000.0 + 90 * 86400.0
+MORE_TEXTS_PER_EVENT = 0.1
+"""Texts take so much longer than sales that a tenth of the events fill the same time."""
+
+
+@pytest.fixture(scope="module")
+def reviews() -> list[TimedRecord]:
+    return list(islice(ClothingReviews(START, END), int(EVENTS * MORE_TEXTS_PER_EVENT)))
+
+
+def test_encoder_and_worker_are_killed(
+    broker_address: str, redis_url: str, tmp_path: Path, reviews: list[TimedRecord]
+) -> None:
+    settings = group(broker_address, redis_url)
+
+    async def scenario() -> None:
+        encoders = Fleet(settings, tmp_path, 1, SEED, "encoder", (TEXTS,))
+        workers = Fleet(settings, tmp_path, 2, SEED)
+
+        async def encoder_killed(_: Fleet) -> None:
+            await kill_one(encoders)
+            encoders.mend()
+
+        faults: list[Fault] = [encoder_killed, kill_one] * ROUNDS
+        try:
+            await through(workers, reviews, faults)
+            await encoders.until_done()
+            await workers.until_done()
+        finally:
+            await encoders.stop()
+            await workers.stop()
+        assert encoders.ends
+        assert workers.ends
+        assert await read(settings, reviews) == expected(reviews)
+        other = await quiet(settings, redis_url, tmp_path)
+        other = await read_as_well(other, settings, (ENCODINGS,), tmp_path)
+        found = differences(records(await snapshot(other)), records(await snapshot(settings)))
+        results.add("faults.differences", len(found), "differences")
+        assert not found, "\n".join(found[:50])
+
+    asyncio.run(scenario())
+
+
+def records(state: Snapshot) -> Snapshot:
+    """All that is counted, without the positions in topics that only one group has."""
+    return {key: value for key, value in counted(state).items() if not key.endswith(":log")}
+
+
+def expected(history: list[TimedRecord]) -> dict[str, tuple[int, bool]]:
+    """By item: how many reviews have a text, and that its description was read."""
+    texts: Counter[str] = Counter()
+    for record in history:
+        if isinstance(record.value, Behaviour) and record.value.type == "review":
+            texts[record.value.item_id] += 1
+    return {
+        record.value.item_id: (texts[record.value.item_id], True)
+        for record in history
+        if isinstance(record.value, NewItem)
+    }
+
+
+async def read(settings: Settings, history: list[TimedRecord]) -> dict[str, tuple[int, bool]]:
+    """The same as the state has it."""
+    ids = [r.value.item_id for r in history if isinstance(r.value, NewItem)]
+    async with connected(settings) as client:
+        store = Store(client, Keys(settings.group, settings.shards), 0.0)
+        items = await read_items(store, ids, KnownItems(2**30))
+    at = REVIEWS.index["reviews"]
+    return {
+        item_id: (0 if known.reviews is None else int(known.reviews[at]), bool(known.content))
+        for item_id, known in zip(items.ids, items.known, strict=True)
+    }
