@@ -73,6 +73,8 @@ def _lag(settings: Settings, topics: list[broker.Described]) -> Finding:
         )
     worst = max(behind, key=lambda place: behind[place])
     total = sum(max(0, lag) for lag in behind.values())
+    if not total:
+        return Finding("lag", "ok", "nothing waits")
     return Finding("lag", "ok", f"{total} records wait, most at {worst[0]}/{worst[1]}")
 
 

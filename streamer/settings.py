@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from streamer.errors import ConfigurationError
@@ -15,6 +16,34 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+def _bootstrap(servers: str) -> str:
+    for server in servers.split(","):
+        if not _has_host(f"//{server.strip().rpartition('//')[2]}"):
+            raise ValueError(f"{server!r} is not HOST:PORT")
+    return servers
+
+
+def _redis_url(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("a URL begins with redis://, rediss:// or unix://")
+    if not (url.startswith("unix://") or _has_host(url)):
+        raise ValueError("host or port of the URL is wrong: redis://HOST:PORT/DATABASE")
+    return url
+
+
+def _has_host(url: str) -> bool:
+    """Whether a URL names a host, with a port that can be one or none."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+Bootstrap = Annotated[str, AfterValidator(_bootstrap)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+
+
 class Settings(BaseSettings):
     """One immutable set of settings, made once and handed to whoever needs it."""
 
@@ -22,8 +51,10 @@ class Settings(BaseSettings):
         env_prefix="STREAMER_", env_file=".env", extra="ignore", frozen=True
     )
 
-    broker: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated")
-    redis: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey URL")
+    broker: Bootstrap = Field(
+        "127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated"
+    )
+    redis: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey URL")
     redis_cluster: bool = Field(False, description="`redis` names a node of a Redis Cluster")
     group: str = Field("streamer", description="consumer group, and the prefix of every Redis key")
     topic_names: dict[str, str] = Field(

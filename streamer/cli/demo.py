@@ -79,10 +79,13 @@ def replay(
 ) -> None:
     """Send your own files to the input topics, in order of time."""
     from streamer.replay.files import replay_files
+    from streamer.replay.record import UNREADABLE
 
     sent = interrupt.run(replay_files(files, format, mapping, _speed(speed), load(broker=broker)))
     for kind, count in sent.by_kind.most_common():
         typer.echo(f"{count:>10,} {kind}")
+    if sent.by_kind[UNREADABLE]:
+        typer.echo("Unreadable rows become dead letters: streamer dead-letters list", err=True)
     if sent.too_large:
         typer.echo(f"{sent.too_large:>10,} left out: larger than the broker takes")
 

@@ -76,7 +76,16 @@ def run(demo: Demo, settings: Settings, results: Results) -> None:
             supervisor.wait_until_ready(
                 READY_SECONDS, lambda names: status.update(f"waiting for {', '.join(names)}")
             )
+        demo.console.print(_elsewhere(settings), style="dim", highlight=False, soft_wrap=True)
         interrupt.run(_Running(demo, settings, supervisor, servers, data, results).go())
+
+
+def _elsewhere(settings: Settings) -> str:
+    """What lets the other commands see this demo."""
+    return (
+        "In another terminal, for streamer item, rank, explain, doctor and all the others:\n"
+        f"  export STREAMER_BROKER={settings.broker} STREAMER_REDIS={settings.redis}"
+    )
 
 
 @dataclass

@@ -36,6 +36,16 @@ def test_a_title_does_not_steer_the_terminal() -> None:
     assert "Mug [31m" in text
 
 
+@pytest.mark.parametrize("turn", ["\u202e", "\u202d", "\u2067"])
+def test_a_title_does_not_turn_the_direction_of_what_follows(turn: str) -> None:
+    assert turn not in shown(Line("item-1", 1, 0.25, "cold", "", f"{turn}guM", None))
+
+
+def test_a_title_keeps_its_script_and_its_emoji() -> None:
+    for title in ("שלום", "雨衣", "👨\u200d👩\u200d👧"):
+        assert title in shown(Line("item-1", 1, 0.25, "cold", "", title, None))
+
+
 def test_near_certainty_is_not_shown_as_certainty() -> None:
     text = shown(Line("item-1", 1, 0.99999, "warm", "", "Mug", 1))
     assert ">99.9%" in text

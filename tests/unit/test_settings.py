@@ -42,6 +42,10 @@ def test_a_file_named_env_is_read(tmp_path: Path) -> None:
         ("COMMIT_INTERVAL_SECONDS", "-1"),
         ("WEB_PORT", "65536"),
         ("DUPLICATE_WINDOW_OFFSETS", "-1"),
+        ("BROKER", "kafka:port"),
+        ("BROKER", "kafka:9092,"),
+        ("REDIS", "127.0.0.1:6379"),
+        ("REDIS", "redis://redis:port/0"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
@@ -52,6 +56,20 @@ def test_a_wrong_setting_is_named_in_one_line(
         load()
     assert f"STREAMER_{name}: " in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("broker", "kafka"),
+        ("broker", "a:9092, b:9092"),
+        ("broker", "[::1]:9092"),
+        ("redis", "rediss://user:secret@redis:6380/1"),
+        ("redis", "unix:///run/redis.sock"),
+    ],
+)
+def test_an_address_may_be_written_in_several_ways(name: str, value: str) -> None:
+    assert getattr(load(**{name: value}), name) == value
 
 
 def test_a_mapping_that_is_not_json_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

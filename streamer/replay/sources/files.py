@@ -42,6 +42,8 @@ class FileSource:
             latest = max(latest, time)
             self.start_time = min(self.start_time, time)
         self.last_time = latest
+        if not self.total:
+            raise ConfigurationError(f"{self._path}: there are no rows in it")
         if latest == float("-inf"):
             column = dict(self._mapping.fields).get("time", "time")
             raise ConfigurationError(

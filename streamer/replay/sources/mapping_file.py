@@ -31,7 +31,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -58,7 +58,8 @@ def load_mapping(path: Path, topic: Topic | None = None) -> FieldMapping:
     except tomllib.TOMLDecodeError as error:
         raise _wrong(path, *_place(str(error))) from None
     except msgspec.ValidationError as error:
-        raise _wrong(path, _line_of(text, _named(str(error))), str(error)) from None
+        name = _named(str(error))
+        raise _wrong(path, _line_of(text, name), f"{error}{_choices(name)}") from None
     found = topic or INPUTS[given.topic]
     _check_names(path, text, given, found)
     try:
@@ -89,6 +90,19 @@ class _File(Struct, forbid_unknown_fields=True):
     values: dict[str, dict[str, Any]] = {}
     time: _Time = msgspec.field(default_factory=_Time)
     category: _Category = msgspec.field(default_factory=_Category)
+
+
+def _choices(name: str) -> str:
+    """What may stand where ``name`` does, or in it; nothing where anything may."""
+    parts = _File.__struct_fields__
+    known = {
+        "topic": tuple(INPUTS),
+        "unit": get_args(Unit),
+        "time": _Time.__struct_fields__,
+        "category": _Category.__struct_fields__,
+    }
+    found = known.get(name, () if name in parts else parts)
+    return f"; there are {', '.join(found)}" if found else ""
 
 
 def _check_names(path: Path, text: str, given: _File, topic: Topic) -> None:

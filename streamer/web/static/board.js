@@ -23,6 +23,7 @@ function percent(probability) {
 }
 
 function show(told) {
+  byId("state").textContent = "live";
   byId("when").textContent = told.time ? new Date(told.time * 1000).toLocaleString() : "";
   byId("notice").hidden = told.lines.length > 0;
   const body = byId("lines");
@@ -37,7 +38,9 @@ function show(told) {
     link.href = `/item/${encodeURIComponent(line.item_id)}`;
     link.textContent = line.title || line.item_id;
     link.title = line.item_id;
-    row.insertCell().append(link);
+    const item = row.insertCell();
+    item.className = "item";
+    item.append(link);
     cell(row, percent(line.probability), "number");
     const stage = document.createElement("span");
     stage.className = `stage ${line.stage}`;
@@ -56,9 +59,16 @@ function watch(name) {
   }
   if (source) source.close();
   source = new EventSource(`/api/board/events?name=${encodeURIComponent(name)}`);
-  source.onopen = () => { byId("state").textContent = "live"; };
   source.onmessage = (event) => show(JSON.parse(event.data));
-  source.onerror = () => { byId("state").textContent = "reconnecting…"; };
+  source.onerror = reconnect;
+}
+
+// A browser reconnects by itself, but gives up on an answer that is no stream, such as a proxy's.
+function reconnect(event) {
+  byId("state").textContent = "reconnecting…";
+  const given = event.target;
+  if (given.readyState !== EventSource.CLOSED) return;
+  setTimeout(() => { if (given === source) watch(board); }, 3000);
 }
 
 async function listBoards() {

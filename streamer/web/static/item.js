@@ -67,6 +67,7 @@ async function refresh() {
     const answer = await fetch(`/api/item?id=${encodeURIComponent(itemId)}`);
     const item = await answer.json();
     if (answer.ok) show(item);
+    byId("item").hidden &&= !answer.ok;
     byId("state").textContent = answer.ok ? "live" : item.error;
   } catch {
     byId("state").textContent = "reconnecting…";

@@ -194,6 +194,8 @@ def test_several_files_are_merged_by_time(tmp_path: Path) -> None:
         ("shop.txt", b"x", "name its format with --format"),
         ("shop.jsonl", b'{"sku": "a"}', "no row has a time in column 'at'"),
         ("shop.jsonl.gz", gzip.compress(b'{"sku": "a", "at": 1}\n' * 99)[:-20], "can't be read on"),
+        ("shop.jsonl", b"", "there are no rows in it"),
+        ("shop.csv", b"sku,at\n", "there are no rows in it"),
         ("shop.parquet", b"PAR?", "can't be read on"),
     ],
 )

@@ -108,10 +108,11 @@ def test_what_is_no_time_is_none(value: object) -> None:
         ("[constants]\ntype = 'view'\nprice = 3\n", 3, "no field 'price'"),
         ("[values.kind]\na = 'view'\n", 1, "no field 'kind'"),
         ("[fields]\nitem_id = 7\n", 2, "item_id needs the name of a column, not 7"),
-        ("[felds]\nitem_id = 'a'\n", 1, "unknown field `felds`"),
+        ("[felds]\nitem_id = 'a'\n", 1, "unknown field `felds`; there are topic, fields, "),
+        ("[time]\nunti = 's'\n", 1, "there are unit, format, zone"),
         ("[time]\n\nunit = 'minutes'\n", 3, "Invalid enum value 'minutes'"),
         ("[time]\nzone = 'Europe/Atlantis'\n", 2, "'Europe/Atlantis' is no time zone"),
-        ("topic = 'shop'\n", 1, "Invalid enum value 'shop'"),
+        ("topic = 'shop'\n", 1, "there are user-behaviour, new-items"),
     ],
 )
 def test_a_bad_mapping_is_one_line_with_file_and_line(
