@@ -42,7 +42,10 @@ def active(store: Path) -> Bundle:
     """The active bundle. Raises BundleError."""
     pointer = store / _ACTIVE
     if not pointer.exists():
-        raise BundleError(f"{store} has no active bundle; make one with: streamer train")
+        raise BundleError(
+            f"{store} has no active bundle; set STREAMER_MODEL_STORE to the repository's "
+            "model_store, or make one with: streamer train"
+        )
     return load(store, pointer.read_text().strip())
 
 

@@ -119,13 +119,6 @@ class Batcher(Generic[J]):
         """When `take` will have a batch if nothing else arrives; None without jobs."""
         return min(map(self._ready_at, self._lanes.values()), default=None)
 
-    def drain(self) -> list[J]:
-        """Everything that waits, taken out."""
-        lanes, self._lanes = self._lanes, {}
-        return [
-            job for lane in lanes.values() for jobs in (*lane.planned, lane.waiting) for job in jobs
-        ]
-
     def _ready_at(self, lane: _Lane[J]) -> float:
         full = lane.planned or lane.tokens >= self.limits.tokens
         return 0.0 if full else lane.waiting[0].arrived + self.limits.deadline

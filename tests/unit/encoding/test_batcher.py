@@ -109,13 +109,15 @@ def test_the_oldest_text_is_in_the_first_batch_cut_from_its_lane() -> None:
     assert Job(90, arrived=0.0, name=-1) in taken[1]
 
 
-def test_drain_takes_everything_out() -> None:
-    batcher = Batcher[Job](Limits(50, deadline=0))
-    for i in range(30):
-        batcher.add(REVIEWS, Job(10, name=i))
-    batcher.take(0.0)
-    assert len(batcher.drain()) == 25
-    assert batcher.take(LATE) is None
+def test_what_comes_while_planned_batches_go_out_waits_for_company_of_its_own() -> None:
+    batcher = Batcher[Job](Limits(50, deadline=0.01))
+    for i in range(10):
+        batcher.add(REVIEWS, Job(10, arrived=5.0, name=i))
+    assert batcher.take(5.0) is not None
+    batcher.add(REVIEWS, Job(10, arrived=6.0, name=10))
+    assert batcher.take(6.0) is not None
+    assert batcher.take(6.0) is None
+    assert batcher.ready_at() == 6.01
 
 
 def test_a_text_above_the_budget_goes_alone() -> None:

@@ -56,6 +56,14 @@ def test_the_weightiest_reasons_come_first_and_say_which_way(seed: int, count: i
             assert EXPLAINER.phrases[phrase].startswith(sign)
 
 
+def test_what_reviews_say_is_told_alike_whatever_else_is_known() -> None:
+    weights = np.zeros((1, len(EXPLAINER.reasons)))
+    weights[0, EXPLAINER.reasons.index("review_topics")] = 1.0
+    for x in (PREDICTOR.mean[None], np.full((1, len(FEATURES)), np.nan)):
+        top = EXPLAINER.top(x, weights)
+        assert EXPLAINER.phrases[top[0, 0]] == "▲ what reviews talk about"
+
+
 @pytest.mark.parametrize(
     ("above", "weight", "phrase"),
     [

@@ -141,6 +141,51 @@ def test_reviews_and_ratings() -> None:
     assert x["review_v0"] == pytest.approx(1 / 1024 / 3)
 
 
+def sold_in(kin_records: dict[str, dict[str, float]], last: float = START) -> KinTable:
+    """Relatives with these fields."""
+    table = KinTable()
+    for name, fields in kin_records.items():
+        record = ITEM.heads(1)
+        record["x"][0, ITEM.index["last_time"]] = last
+        for field, value in fields.items():
+            record["x"][0, ITEM.index[field]] = value
+        table.put([name], [record.tobytes()])
+    return table
+
+
+def test_a_price_is_compared_with_what_is_usual_in_its_type() -> None:
+    item = NewItem(item_id="i", time=START, title="x", category=["a", "b"], price=20.0)
+    items = touched_of([], {"i": known_of(item)})
+    table = sold_in({kin("type", "a\0b"): {"quantity": 10.0, "value": 50.0}})
+    x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
+    assert x["price_log"] == pytest.approx(math.log(20))
+    assert x["price_to_type"] == pytest.approx(math.log(20 / 5))
+    assert math.isnan(x["price_to_category"])
+
+
+def test_momentum_is_the_last_week_against_a_quarter_of_four() -> None:
+    steady = sold_in({kin("brand", "b"): {"purchases_168h": 5.0, "purchases_672h": 20.0}})
+    item = NewItem(item_id="i", time=START, title="x", brand="b")
+    items = touched_of(happened("purchase", 3), {"i": known_of(item)})
+    x = dict(zip(FEATURES, read(items, START, steady).x[0].tolist(), strict=True))
+    assert x["brand_momentum"] == pytest.approx(0)
+    assert x["momentum"] == pytest.approx(math.log(3.5 / (3 / 4 + 0.5)))
+
+
+@pytest.mark.parametrize("order", [("quiet", "busy"), ("busy", "quiet")])
+def test_the_busiest_channel_counts_wherever_it_is_listed(order: tuple[str, str]) -> None:
+    names = {"busy": 30.0, "quiet": 1.0}
+    events = [e for channel in order for e in happened("purchase", channel=channel)]
+    found = touched_of(events, {})
+    listed = sorted(order, key=channels.__getitem__)
+    for amounts in (names, dict(zip(listed, (30.0, 1.0), strict=True))):
+        table = sold_in({channel_kin(channels[n]): {"purchases_672h": amounts[n]} for n in names})
+        x = dict(zip(FEATURES, read(found, START, table).x[0].tolist(), strict=True))
+        assert x["channel_sales_max"] == pytest.approx(math.log1p(30))
+        assert x["channel_sales_mean"] == pytest.approx(math.log1p(15.5))
+        assert x["channel_sales_sum"] == pytest.approx(math.log1p(31))
+
+
 def test_relatives_and_channels_are_asked_for_and_read() -> None:
     item = NewItem(item_id="i", time=START, title="x", brand="north", category=["a", "b"])
     items = touched_of(happened("purchase", 4, channel="web", value=1.0), {"i": known_of(item)})
