@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from streamer.state.known import Facts
 
 EVERYTHING = "all"
@@ -11,7 +13,12 @@ DAY_SECONDS = 86400.0
 def boards_of(facts: Facts) -> tuple[str, ...]:
     """The boards of an item: one for its widest class in the catalogue, and the one of all items.
     A class without a name has none."""
-    widest = next((name for name in facts.category if name.strip()), EVERYTHING)
+    return _boards(facts.category)
+
+
+@lru_cache(maxsize=10_000)
+def _boards(category: tuple[str, ...]) -> tuple[str, ...]:
+    widest = next((name for name in category if name.strip()), EVERYTHING)
     return (EVERYTHING,) if widest == EVERYTHING else (EVERYTHING, widest)
 
 

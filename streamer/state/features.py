@@ -180,7 +180,9 @@ def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
         usual = np.where(usual > 0, usual, np.nan)
         columns.append(log_price - np.log(usual))
     paid = x[:, _AT["value"]] / np.maximum(x[:, _AT["quantity"]], 1.0)
-    columns.append(np.where(paid > 0, np.clip(1 - paid / price, -1, 1), np.nan))
+    known = (paid > 0) & (price > 0)
+    discount = 1 - paid / np.where(known, price, 1.0)
+    columns.append(np.where(known, np.clip(discount, -1, 1), np.nan))
     return _stack(columns)
 
 
@@ -272,7 +274,9 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
         "purchases": _log(at["purchase"]),
         "buyers": _log(buyers),
         "users": _log(distinct(items, "users")),
-        "repeat": np.where(bought, _log(at["purchase"]) - _log(buyers), 0.0),
+        "repeat": np.where(
+            bought, np.where(buyers > 0, _log(at["purchase"]) - _log(buyers), np.nan), 0.0
+        ),
         "days": _log(items.heads["days"].astype(np.float64)),
         "quantity_per_purchase": np.where(
             bought, _log(at["quantity"] * AMOUNT_UNIT) - _log(at["purchase"]), 0.0

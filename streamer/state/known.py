@@ -108,7 +108,7 @@ class Known:
 
 NO_FAMILY = Family((), ("", "", ""))
 NOTHING = Known()
-_OBJECTS_BYTES = 900
+_OBJECTS_BYTES = 550
 _REVIEWS_BYTES = REVIEWS.head.itemsize + 100
 
 

@@ -200,3 +200,15 @@ def test_relatives_and_channels_are_asked_for_and_read() -> None:
     assert x["channel_sales_sum"] == x["channel_sales_max"] == pytest.approx(math.log1p(9))
     assert x["brand_purchases"] == pytest.approx(math.log1p(9))
     assert math.isnan(x["type_purchases"])
+
+
+def test_what_nobody_in_particular_bought_says_nothing_of_repeated_purchases() -> None:
+    assert math.isnan(row(touched_of(happened("purchase", 3), {}))["repeat"])
+    assert row(touched_of(happened("purchase", 3, user_id="u"), {}))["repeat"] > 0
+    assert row(touched_of(happened("view"), {}))["repeat"] == 0
+
+
+def test_a_gift_has_no_discount() -> None:
+    item = NewItem(item_id="i", time=START, title="x", price=0.0)
+    found = row(touched_of(happened("purchase", value=2.0), {"i": known_of(item)}))
+    assert math.isnan(found["discount"])
