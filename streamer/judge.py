@@ -97,4 +97,5 @@ class Judge:
         """The scores of a few items, and the phrases of their reasons."""
         seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
         scores = self.bundle.predictor.score(seen.x, seen.content, stages(actions(items)))
-        return scores, self.explainer.top(seen.x, self.explainer.weights(scores))
+        weights = self.explainer.weights(scores)
+        return scores, self.explainer.top(seen.x, seen.described, weights)

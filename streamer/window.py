@@ -83,7 +83,8 @@ class Window:
             judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
         )
         weights = explainer.weights(judged.scores)
-        phrases = explainer.top(seen.x, weights, len(explainer.reasons))[0].tolist()
+        count = len(explainer.reasons)
+        phrases = explainer.top(seen.x, seen.described, weights, count)[0].tolist()
         order = np.argsort(-np.abs(weights[0]), kind="stable").tolist()
         values = dict(zip(FEATURES, seen.x[0].tolist(), strict=True))
         told = [

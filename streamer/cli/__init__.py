@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
+from streamer import __version__
 from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
@@ -26,6 +28,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Decides, live, which new items a shop should launch, show and push."""
+
+
 for room in (demo, run, inspect, learn, operate, bench):
     room.register(app)
 

@@ -9,6 +9,7 @@ from streamer.scoring.predictor import Predictor, Scores
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 REASONS = 3
 """Reasons that go out with a score."""
@@ -81,6 +82,32 @@ _PHRASES = {
     "ratings": "rated often|rated rarely",
 }
 
+_UNKNOWN = {
+    "content": "its description is not read yet",
+    "price_log": "no price",
+    "price_to_type": "no prices of its type to compare with",
+    "price_to_category": "no prices of its category to compare with",
+    "discount": "nothing paid for it yet",
+    **{
+        f"{kind}_{name}": f"nothing known of its {kind} yet"
+        for kind in ("brand", "category", "type")
+        for name in _FAMILY
+    },
+    **dict.fromkeys(
+        ("channel_sales_mean", "channel_sales_max", "channel_sales_sum"),
+        "not known where it is carried",
+    ),
+    "repeat": "not known who bought it",
+    "conversion": "not viewed yet",
+    "clicks_to_exposure": "not clicked yet",
+    "since_purchase_log_hours": "not bought yet",
+    "purchase_span_log_hours": "not bought yet",
+    "sentiment": "no reviews read yet",
+    "sentiment_168h": "no reviews read yet",
+    "rating": "not rated yet",
+}
+"""What is said of a reason whose source is not there yet."""
+
 
 class Explainer:
     """Turns contributions into phrases. A reason is a feature, or all review topics together, or
@@ -105,22 +132,28 @@ class Explainer:
         topics = scores.by_feature[:, self._topics].sum(axis=1)
         return np.column_stack([by_content, topics, scores.by_feature[:, self._single]])
 
-    def top(self, x: Floats, weights: Floats, count: int = REASONS) -> Ints:
-        """The phrases of the weightiest reasons, the weightiest first; shape (items, count)."""
+    def top(self, x: Floats, described: Mask, weights: Floats, count: int = REASONS) -> Ints:
+        """The phrases of the weightiest reasons, the weightiest first; shape (items, count).
+
+        ``described`` says of which items the description has been read.
+        """
         order = np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count]
         heavy = np.take_along_axis(weights, order, axis=1)
         by_weight = np.argsort(-np.abs(heavy), axis=1)
         order = np.take_along_axis(order, by_weight, axis=1)
         heavy = np.take_along_axis(heavy, by_weight, axis=1)
-        phrases: Ints = order * _PHRASES_PER_REASON + 2 * self._level(x, order) + (heavy < 0)
+        phrases: Ints = (
+            order * _PHRASES_PER_REASON + 2 * self._level(x, described, order) + (heavy < 0)
+        )
         return phrases
 
-    def _level(self, x: Floats, reasons: Ints) -> Ints:
-        """0 low, 1 high, 2 missing, of each item's reasons; texts count as high."""
+    def _level(self, x: Floats, described: Mask, reasons: Ints) -> Ints:
+        """0 low, 1 high, 2 missing, of each item's reasons; texts that were read count as high."""
         column = self._column[reasons]
         values = np.take_along_axis(x, column, axis=1)
         level = np.where(np.isnan(values), 2, values > self._mean[column])
         level[reasons < len(_TEXTS)] = 1
+        level[(reasons == _TEXTS.index("content")) & ~described[:, None]] = 2
         return level.astype(np.int64)
 
 
@@ -129,9 +162,9 @@ _PHRASES_PER_REASON = 6
 
 
 def _phrases(name: str) -> list[str]:
-    """[low, high, missing] × [helps, hurts]."""
+    """[low, high, missing] × [helps, hurts]. A description has no low and high: it helps or hurts."""
     high, low = _PHRASES[name].split("|")
+    missing = _UNKNOWN.get(name, low)
     if name == "content":
-        return [f"▲ {high}", f"▼ {low}"] * 3
-    missing = f"nothing known yet: {name.replace('_', ' ')}"
+        return [f"▲ {high}", f"▼ {low}"] * 2 + [f"▲ {missing}", f"▼ {missing}"]
     return [f"{sign} {phrase}" for phrase in (low, high, missing) for sign in "▲▼"]

@@ -114,6 +114,11 @@ class Features:
     x: Floats
     content: NDArray[np.float32]
 
+    @property
+    def described(self) -> NDArray[np.bool_]:
+        """Of which items there is an embedding, shape (items,)."""
+        return ~np.isnan(self.content[:, 0])
+
 
 def features(
     items: Touched, kin: KinTable, now: float | Floats, fingerprint: str, dimensions: int

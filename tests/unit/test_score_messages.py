@@ -30,7 +30,7 @@ def test_every_message_says_what_was_scored(
 ) -> None:
     x, content, stage = inputs(seed, len(ids))
     scores = PREDICTOR.score(x, content, stage)
-    phrases = EXPLAINER.top(x, EXPLAINER.weights(scores), count)
+    phrases = EXPLAINER.top(x, ~np.isnan(content[:, 0]), EXPLAINER.weights(scores), count)
     versions = np.random.default_rng(seed).integers(0, 2**52, len(ids)).astype(float)
     packer = ScorePacker("model ✓", PREDICTOR.names, EXPLAINER.phrases)
     packed = packer.pack(ids, scores, phrases, versions, time)

@@ -107,7 +107,7 @@ def test_an_explanation_says_in_words_what_reviews_did() -> None:
     weights = explainer.weights(shipped.score(x, content, np.ones(2, np.int64)))
     phrases = [
         {explainer.phrases[p] for p in row}
-        for row in explainer.top(x, weights, len(explainer.reasons)).tolist()
+        for row in explainer.top(x, np.ones(len(x), bool), weights, len(explainer.reasons)).tolist()
     ]
     assert {"▼ reviews are negative", "▼ rated badly"} <= phrases[0]
     assert {"▲ reviews are positive", "▲ rated well"} <= phrases[1]

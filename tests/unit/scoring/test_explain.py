@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.events import NewItem
 from streamer.scoring.explain import REASONS, Explainer
 from streamer.scoring.predictor import Scores
-from streamer.state.features import FEATURES
+from streamer.state.features import FEATURES, features
+from streamer.state.kin import KinTable
 from tests.support.bundles import random_predictor
+from tests.support.histories import START
+from tests.support.touching import DIMENSIONS, ENCODER, known_of, touched_of
 from tests.unit.scoring.test_predictor import inputs
 
 PREDICTOR = random_predictor(3)
@@ -44,7 +48,7 @@ def test_reasons_weigh_together_what_the_contributions_do(seed: int) -> None:
 def test_the_weightiest_reasons_come_first_and_say_which_way(seed: int, count: int) -> None:
     x, scores = scored(seed)
     weights = EXPLAINER.weights(scores)
-    top = EXPLAINER.top(x, weights, count)
+    top = EXPLAINER.top(x, np.ones(len(x), bool), weights, count)
     assert top.shape == (len(x), count)
     for row, phrases in enumerate(top.tolist()):
         reasons = [phrase // 6 for phrase in phrases]
@@ -60,7 +64,7 @@ def test_what_reviews_say_is_told_alike_whatever_else_is_known() -> None:
     weights = np.zeros((1, len(EXPLAINER.reasons)))
     weights[0, EXPLAINER.reasons.index("review_topics")] = 1.0
     for x in (PREDICTOR.mean[None], np.full((1, len(FEATURES)), np.nan)):
-        top = EXPLAINER.top(x, weights)
+        top = EXPLAINER.top(x, np.ones(len(x), bool), weights)
         assert EXPLAINER.phrases[top[0, 0]] == "▲ what reviews talk about"
 
 
@@ -71,7 +75,6 @@ def test_what_reviews_say_is_told_alike_whatever_else_is_known() -> None:
         (-1.0, 9.0, "▲ viewed little"),
         (1.0, -9.0, "▼ viewed a lot"),
         (-1.0, -9.0, "▼ viewed little"),
-        (np.nan, -9.0, "▼ nothing known yet: views"),
     ],
 )
 def test_a_feature_is_high_or_low_against_the_average(
@@ -82,6 +85,33 @@ def test_a_feature_is_high_or_low_against_the_average(
     x[0, column] += above
     weights = np.zeros((1, len(EXPLAINER.reasons)))
     weights[0, EXPLAINER.reasons.index("views")] = weight
-    top = EXPLAINER.top(x, weights)
+    top = EXPLAINER.top(x, np.ones(len(x), bool), weights)
     assert top.shape == (1, REASONS)
     assert EXPLAINER.phrases[top[0, 0]] == phrase
+
+
+@pytest.mark.parametrize(
+    ("reason", "phrase"),
+    [
+        ("conversion", "▼ not viewed yet"),
+        ("brand_momentum", "▼ nothing known of its brand yet"),
+        ("rating", "▼ not rated yet"),
+        ("content", "▼ its description is not read yet"),
+    ],
+)
+def test_what_is_not_there_yet_is_said_in_words(reason: str, phrase: str) -> None:
+    weights = np.zeros((1, len(EXPLAINER.reasons)))
+    weights[0, EXPLAINER.reasons.index(reason)] = -9.0
+    x = np.full((1, len(FEATURES)), np.nan)
+    top = EXPLAINER.top(x, np.zeros(1, bool), weights)
+    assert EXPLAINER.phrases[top[0, 0]] == phrase
+
+
+def test_every_feature_that_can_be_missing_has_words_for_it() -> None:
+    items = touched_of([], {"i": known_of(NewItem(item_id="i", time=START, title="x"))})
+    seen = features(items, KinTable(), START + 86400.0, ENCODER, DIMENSIONS)
+    missing = {name for name, value in zip(FEATURES, seen.x[0], strict=True) if np.isnan(value)}
+    for reason in missing & set(EXPLAINER.reasons):
+        place = 6 * EXPLAINER.reasons.index(reason)
+        low, high, unknown = EXPLAINER.phrases[place : place + 6 : 2]
+        assert unknown not in (low, high), reason
