@@ -74,6 +74,10 @@ def replay(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="TOML file: your columns to our fields."),
     ] = None,
+    topic: Annotated[
+        Literal["new-items", "user-behaviour"] | None,
+        typer.Option(help="What the rows are, unless the mapping says it."),
+    ] = None,
     speed: Speed = "max",
     broker: Broker = None,
 ) -> None:
@@ -81,7 +85,8 @@ def replay(
     from streamer.replay.files import replay_files
     from streamer.replay.record import UNREADABLE
 
-    sent = interrupt.run(replay_files(files, format, mapping, _speed(speed), load(broker=broker)))
+    settings = load(broker=broker)
+    sent = interrupt.run(replay_files(files, format, mapping, topic, _speed(speed), settings))
     for kind, count in sent.by_kind.most_common():
         typer.echo(f"{count:>10,} {kind}")
     if sent.by_kind[UNREADABLE]:

@@ -13,7 +13,8 @@ from rich.progress import Progress as Bar
 from streamer.broker import create_topics
 from streamer.replay.player import Pace, Player
 from streamer.replay.progress import Progress, Sent
-from streamer.replay.sources.mapping_file import load_mapping
+from streamer.replay.sources.mapping import FieldMapping
+from streamer.replay.sources.mapping_file import INPUTS, load_mapping
 from streamer.replay.sources.opening import FileFormat, open_files
 from streamer.settings import Settings
 
@@ -22,14 +23,16 @@ async def replay_files(
     files: Sequence[Path],
     format: FileFormat,
     mapping: Path | None,
+    topic: str | None,
     speed: float | None,
     settings: Settings,
 ) -> Sent:
-    """Plays the files, in order of time, and says what was sent.
+    """Plays the files, in order of time, and says what was sent. ``topic`` names the input that
+    the rows are for where neither their layout nor the mapping says it.
 
     Raises ConfigurationError, BrokerUnavailable.
     """
-    source = open_files(files, load_mapping(mapping) if mapping else None, format)
+    source = open_files(files, _mapping(mapping, topic), format)
     create_topics(settings)
     columns = (
         TextColumn("{task.description}"),
@@ -46,3 +49,9 @@ async def replay_files(
             bar.update(task, completed=progress.sent, rate=rate)
 
         return await Player(source, settings, Pace(speed), show).play()
+
+
+def _mapping(path: Path | None, topic: str | None) -> FieldMapping | None:
+    if path:
+        return load_mapping(path, INPUTS[topic] if topic else None)
+    return FieldMapping(INPUTS[topic]) if topic else None

@@ -33,9 +33,16 @@ class FileSource:
     def _survey(self) -> None:
         self.total, self._ordered, latest = 0, True, float("-inf")
         self.start_time = float("inf")
+        absent = set(self._mapping.fields.values())
+        columns: set[str] = set()
         for row in read_rows(self._path, self._format):
             self.total += 1
-            time = self._mapping.apply(row.fields)[1] if row.fields is not None else None
+            if row.fields is None:
+                continue
+            if absent:
+                absent &= self._mapping.absent(row.fields)
+                columns |= row.fields.keys()
+            time = self._mapping.apply(row.fields)[1]
             if time is None:
                 continue
             self._ordered &= time >= latest
@@ -49,6 +56,11 @@ class FileSource:
             raise ConfigurationError(
                 f"{self._path}: no row has a time in column {column!r}: name the column of the time "
                 "in the mapping's [fields], and how it is written in its [time]"
+            )
+        if absent:
+            raise ConfigurationError(
+                f"{self._path}: no row has the column {', '.join(sorted(absent))}, which the "
+                f"mapping names; there are {', '.join(sorted(columns))}"
             )
 
     def __iter__(self) -> Iterator[TimedRecord]:

@@ -56,6 +56,15 @@ class FieldMapping:
         time = self.time.seconds(found.get("time"))
         return found if time is None else found | {"time": time}, time
 
+    def absent(self, row: Fields) -> set[str]:
+        """The columns that were named for a field and that the row does not have; one without a
+        value it has."""
+        return {
+            column
+            for column in self.fields.values()
+            if column not in row and _look_up(row, column) is None
+        }
+
     def _fitted(self, name: str, value: Any) -> Any:
         if name == "category" and isinstance(value, str):
             parts = value.split(self.separator) if self.separator else [value]

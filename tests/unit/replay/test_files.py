@@ -211,6 +211,23 @@ def test_a_file_that_can_not_be_read_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_mapped_column_that_no_row_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text('{"skew": "a", "at": 1}\n{"skew": "b", "at": 2}\n')
+    with pytest.raises(
+        ConfigurationError, match=r"the column sku, which the mapping.*are at, skew"
+    ):
+        open_files([path], FieldMapping(fields={"item_id": "sku", "time": "at"}))
+
+
+def test_a_mapped_column_that_one_row_has_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_text('{"at": 1}\n{"sku": {"id": "b"}, "at": 2, "stars": null}\n')
+    fields = {"item_id": "sku.id", "time": "at", "rating": "stars"}
+    source = open_files([path], FieldMapping(fields=fields))
+    assert source.total == 2
+
+
 def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
     path = tmp_path / "shop.jsonl"
     path.write_text(json.dumps({"item_id": "a", "type": "view", "time": "2024-03-05 12:00"}))
