@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.bench.peers import FOLDER
 from streamer.bench.watch import Done, Watch
 from streamer.bench.workplace import EVENTS, WORKER, Command, Workplace
+from streamer.embedded import Child
 from streamer.errors import StreamerError
 from streamer.settings import Settings
 from streamer.topology import ITEM_SCORES
 
 KAFKA_STREAMS_SECONDS = 170.0
-OURS, CEILING = "streamer", "bare_aiokafka"
+OURS, TWO_PROCESSES, CEILING = "streamer", "two_processes", "bare_aiokafka"
+TOGETHER_SHARE = 1 / 3
+"""Of two processes the second joins while the first works; by then both do."""
 
 Measure = Callable[[Workplace, float], Awaitable[float]]
 
@@ -42,6 +46,15 @@ def ours() -> Contestant:
     return Contestant(OURS, does, measure)
 
 
+def two_processes() -> Contestant:
+    """Two worker processes of one group. Counts from when a third is done."""
+
+    async def measure(place: Workplace, seconds: float) -> float:
+        return await _with_state(place, seconds, WORKER, processes=2)
+
+    return Contestant(TWO_PROCESSES, "ours, two worker processes that share the topic", measure)
+
+
 def ceiling() -> Contestant:
     async def measure(place: Workplace, seconds: float) -> float:
         module = "streamer.bench.peers.bare_aiokafka"
@@ -62,18 +75,44 @@ def faust(mode: str, does: str) -> Contestant:
     return Contestant(f"faust_{mode}", does, measure)
 
 
-def quix_streams(python: str) -> Contestant:
+def quix_streams(python: str, *, in_redis: bool = False) -> Contestant:
     async def measure(place: Workplace, seconds: float) -> float:
         settings = await place.fresh()
         folder = str(place.folder / settings.group)
         script = str(FOLDER / "quix_streams.py")
-        command = (python, script, settings.broker, EVENTS, _target(settings), folder)
+        command = (
+            *(python, script, settings.broker, EVENTS, _target(settings), folder),
+            *([settings.redis] if in_redis else []),
+        )
         return await _one_output_an_event(place, seconds, settings, command)
 
-    does = (
-        "twelve decayed sums an item in RocksDB with a changelog, at least once, a score an event"
-    )
-    return Contestant("quix_streams", does, measure)
+    store = "Redis, one round trip an event" if in_redis else "RocksDB with a changelog"
+    does = f"twelve decayed sums an item in {store}, at least once, a score an event"
+    return Contestant("quix_streams_redis" if in_redis else "quix_streams", does, measure)
+
+
+def pathway(python: Path) -> Contestant:
+    """Takes its own word for how far it is: it tells a score an item and micro-batch."""
+
+    async def measure(place: Workplace, seconds: float) -> float:
+        settings = await place.fresh()
+        script = str(FOLDER / "pathway.py")
+        command = (str(python), script, settings.broker, EVENTS, _target(settings))
+        async with place.running(command, settings) as child:
+
+            async def done() -> int:
+                return told(child.log)
+
+            return await _watched(place, settings, done, seconds, child)
+
+    does = "twelve decayed sums an item in memory, a score an item and micro-batch of 100 ms"
+    return Contestant("pathway", does, measure)
+
+
+def told(log: Path) -> int:
+    """The last whole line of a log that is a number; 0 where there is none."""
+    lines = log.read_text(errors="replace").split("\n")[:-1]
+    return next((int(line) for line in reversed(lines) if line.isdecimal()), 0)
 
 
 def kafka_streams(program: Path, guarantee: str, store: str) -> Contestant:
@@ -99,21 +138,42 @@ def _target(settings: Settings) -> str:
     return settings.topic(ITEM_SCORES.name)
 
 
-async def _with_state(place: Workplace, seconds: float, command: Command) -> float:
-    """The rate of a process that keeps our state, which knows the catalogue already."""
+async def _with_state(
+    place: Workplace, seconds: float, command: Command, processes: int = 1
+) -> float:
+    """The rate of processes that keep our state, which knows the catalogue already."""
     settings = await place.fresh()
     await place.learn_catalogue(settings)
-    async with place.counting(settings, EVENTS) as done, place.running(command, settings):
-        return await _watched(settings, done, len(place.data.records), seconds)
+    async with AsyncExitStack() as running:
+        done = await running.enter_async_context(place.counting(settings, EVENTS))
+        children = [
+            await running.enter_async_context(place.running(command, settings))
+            for _ in range(processes)
+        ]
+        after = int(TOGETHER_SHARE * len(place.data.records)) if processes > 1 else 0
+        return await _watched(place, settings, done, seconds, *children, after=after)
 
 
 async def _one_output_an_event(
     place: Workplace, seconds: float, settings: Settings, command: Command
 ) -> float:
-    async with place.running(command, settings):
-        return await _watched(settings, None, len(place.data.records), seconds)
+    async with place.running(command, settings) as child:
+        return await _watched(place, settings, None, seconds, child)
 
 
-async def _watched(settings: Settings, done: Done | None, wanted: int, seconds: float) -> float:
+async def _watched(
+    place: Workplace,
+    settings: Settings,
+    done: Done | None,
+    seconds: float,
+    *children: Child,
+    after: int = 0,
+) -> float:
+    """Raises StreamerError, also if a process ended before it was told to."""
+    wanted = len(place.data.records)
     async with Watch(settings.broker, _target(settings), settings.partitions) as watch:
-        return await watch.rate(done or watch.written, wanted, seconds)
+        rate = await watch.rate(done or watch.written, wanted, seconds, after)
+    for child in children:
+        if not child.alive:
+            raise StreamerError(f"it ended with {child.exit_code}: {child.log_tail()}")
+    return rate

@@ -1,59 +1,145 @@
-"""How long an event takes from the broker to its score, at a steady rate."""
+"""How long an event takes to its score, at a steady rate, as a reader of `item-scores` sees it.
+
+Time counts from the moment an event is due, not from when it was sent, so a player that is held up
+hides nothing; it ends when the first score that knows of the event has been read. An item's version
+grows by one with each of its events, which says what a score knows of.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.bench.workplace import WORKER, Workplace
-from streamer.embedded import free_port
+from streamer.errors import StreamerError
 from streamer.publish import Publisher
 from streamer.replay.producing import producing
-from streamer.scrape import Scraped, scrape
 from streamer.settings import Settings
-from streamer.topology import USER_BEHAVIOUR
+from streamer.topology import ITEM_SCORES, USER_BEHAVIOUR
 
-TICK_SECONDS = 0.01
+TICK_SECONDS = 0.005
 WARM_SECONDS = 3.0
+QUIET_SECONDS = 1.0
+"""Nothing read for this long, after everything is applied: all scores have been read."""
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 
+Due = tuple[str, float]
+"""Item and time at which an event was due."""
+Heard = tuple[str, int, float]
+"""Item, version and time of a score that was read."""
 
-async def latencies(place: Workplace, rate: float, seconds: float) -> dict[str, float]:
-    """Quantiles in ms, to within a bucket of a quarter, of what was sent after a warm start."""
-    topic = f"bench-paced-{rate:.0f}"
-    settings = await place.fresh(topic)
-    settings = settings.model_copy(update={"metrics_port": free_port()})
+
+class _Score(msgspec.Struct):
+    item_id: str
+    version: int
+
+
+_decode = msgspec.msgpack.Decoder(_Score).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Quantiles in ms at a rate, over so many events."""
+
+    events_per_second: float
+    events: int
+    quantiles_ms: dict[str, float]
+
+
+async def latency(place: Workplace, rate: float, seconds: float) -> Latency:
+    """What one worker, warm, takes at this rate; for a shorter time where the events don't last.
+    Raises StreamerError."""
+    settings = await place.fresh(f"bench-paced-{rate:.0f}")
     await place.learn_catalogue(settings)
-    async with place.running(WORKER, settings):
-        await _play(place, settings, rate, WARM_SECONDS)
-        before = await _scraped(settings)
-        await _play(place, settings, rate, seconds)
-        after = await _scraped(settings)
-    between = Counter({b: after.latency[b] - before.latency[b] for b in after.latency})
-    found = Scraped(latency=between)
-    return {name: round(1000 * found.latency_seconds(q), 2) for name, q in QUANTILES.items()}
+    warm = min(int(rate * WARM_SECONDS), len(place.data.records) // 3)
+    last = min(warm + int(rate * seconds), len(place.data.records))
+    async with place.running(WORKER, settings), _listening(settings) as heard:
+        gc.freeze()
+        await _play(place, settings, rate, range(warm))
+        due = await _play(place, settings, rate, range(warm, last))
+        while len(heard) != await _a_while_later(heard):
+            pass
+    found = 1000 * np.quantile(waits(due, heard), list(QUANTILES.values()))
+    quantiles = dict(zip(QUANTILES, np.round(found, 2).tolist(), strict=True))
+    return Latency(rate, len(due), quantiles)
 
 
-async def _scraped(settings: Settings) -> Scraped:
-    return await asyncio.to_thread(scrape, [settings.metrics_port])
+def waits(due: Sequence[Due], heard: Sequence[Heard]) -> list[float]:
+    """Seconds from each event to the first score that knows of it, where the last score of an item
+    knows of all. Raises StreamerError for an event whose item has no score."""
+    versions, times = defaultdict[str, list[int]](list), defaultdict[str, list[float]](list)
+    for item_id, version, at in heard:
+        versions[item_id].append(version)
+        times[item_id].append(at)
+    found, later = [], Counter[str]()
+    for item_id, at in reversed(due):
+        if item_id not in versions:
+            raise StreamerError(f"no score of {item_id} was read")
+        needed = versions[item_id][-1] - later[item_id]
+        later[item_id] += 1
+        found.append(times[item_id][bisect_left(versions[item_id], needed)] - at)
+    return found[::-1]
 
 
-async def _play(place: Workplace, settings: Settings, rate: float, seconds: float) -> None:
-    """Sends the events at this rate, over again from the first where there are too few, and waits
-    until they are done."""
-    topic = settings.topic(USER_BEHAVIOUR.name)
-    records, sent = place.data.records, 0
-    async with place.counting(settings, topic) as done:
-        before = await done()
+async def _play(
+    place: Workplace, settings: Settings, rate: float, which: range
+) -> list[tuple[str, float]]:
+    """Sends these events at this rate and waits until they are applied; says when each was due."""
+    topic, data = settings.topic(USER_BEHAVIOUR.name), place.data
+    sent, sending = which.start, []
     async with producing(settings) as producer:
         publisher = Publisher(producer)
         started = time.perf_counter()
-        while (elapsed := time.perf_counter() - started) < seconds:
-            due = int(elapsed * rate)
-            some = [records[i % len(records)] for i in range(sent, due)]
+        while sent < which.stop:
+            until = which.start + int((time.perf_counter() - started) * rate)
+            some = data.records[sent : min(until, which.stop)]
             if some:
-                await publisher.publish(topic, some)
-            sent = due
+                sending.append(asyncio.create_task(publisher.publish(topic, some)))
+            sent += len(some)
             await asyncio.sleep(TICK_SECONDS)
-    await place.wait_for(settings, topic, before + sent)
+        await asyncio.gather(*sending)
+    await place.wait_for(settings, topic, which.stop)
+    return [(data.events[i].item_id, started + (i - which.start) / rate) for i in which]
+
+
+@asynccontextmanager
+async def _listening(settings: Settings) -> AsyncIterator[list[Heard]]:
+    """Reads `item-scores` while the block runs; what has been read so far."""
+    heard: list[Heard] = []
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker)
+    await consumer.start()
+    topic = settings.topic(ITEM_SCORES.name)
+    consumer.assign([TopicPartition(topic, p) for p in range(settings.partitions)])
+    await consumer.seek_to_beginning()
+    task = asyncio.create_task(_listen(consumer, heard))
+    try:
+        yield heard
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await consumer.stop()
+
+
+async def _listen(consumer: AIOKafkaConsumer, heard: list[Heard]) -> None:
+    while True:
+        found = await consumer.getmany(timeout_ms=1000)
+        now = time.perf_counter()
+        for records in found.values():
+            scores = [_decode(record.value) for record in records]
+            heard += [(score.item_id, score.version, now) for score in scores]
+
+
+async def _a_while_later(heard: list[Heard]) -> int:
+    before = len(heard)
+    await asyncio.sleep(QUIET_SECONDS)
+    return before

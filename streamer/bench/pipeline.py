@@ -3,7 +3,7 @@
 The same real events wait in a topic; every contestant in turn reads them all, keeps state of each
 item, scores and publishes. Ours and `bare_aiokafka` keep the whole state (some sixty fields an
 item, distinct users, relatives, exactly once) and tell a score an item and chunk; the others keep
-twelve decayed sums and tell a score an event.
+twelve decayed sums and tell a score an event (`pathway`: an item and micro-batch).
 """
 
 from __future__ import annotations
@@ -12,32 +12,42 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 
 from streamer.bench.contestants import (
+    CEILING,
     OURS,
+    TWO_PROCESSES,
     Contestant,
     ceiling,
     faust,
     kafka_streams,
     ours,
+    pathway,
     quix_streams,
+    two_processes,
 )
 from streamer.bench.journey import journey
-from streamer.bench.paced import latencies
-from streamer.bench.peers import quix_streams_python
+from streamer.bench.paced import Latency, latency
+from streamer.bench.peers import has_pathway, quix_streams_python
+from streamer.bench.plot import draw, drawable
 from streamer.bench.servers import servers
 from streamer.bench.workplace import Workplace
-from streamer.report import Results
+from streamer.errors import ConfigurationError
+from streamer.report import Results, writable
 from streamer.settings import Settings
 
 RETENTION_DAYS = 1000.0
 """The events are years old; no item of theirs expires."""
 PACED_SHARES = (0.1, 0.5, 0.8)
 HALF_LOAD = 0.5
+LINE_CHARACTERS = 300
 
 Say = Callable[[str], None]
+Peer = tuple[str, Callable[[], Contestant | str]]
+"""A name, and what makes the contestant or says why it can't take part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,8 @@ class Plan:
     paced_seconds: float
     kafka: Path | None
     kafka_streams: Path | None
+    pathway: Path | None
+    plot: Path | None
     only: frozenset[str]
 
     def as_dict(self) -> dict[str, object]:
@@ -62,7 +74,13 @@ class Plan:
 
 
 def run(settings: Settings, plan: Plan, say: Say) -> Results:
-    """Measures every contestant in turn, as often as told, and then ours at a steady rate."""
+    """Measures every contestant in turn, as often as told, and then ours at a steady rate. Raises
+    ConfigurationError, DependencyMissing."""
+    if plan.plot:
+        if not plan.paced_seconds:
+            raise ConfigurationError("--plot draws what --paced-seconds 0 leaves out")
+        drawable()
+        writable(plan.plot)
     results = Results("bench pipeline", {**plan.as_dict(), "partitions": settings.partitions})
     data = journey(plan.events)
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name:
@@ -77,58 +95,124 @@ def run(settings: Settings, plan: Plan, say: Say) -> Results:
 
 async def _measure(place: Workplace, plan: Plan, results: Results, say: Say) -> None:
     await place.fill()
-    contestants = [
-        c for c in _contestants(plan, place.folder, say) if not plan.only or c.name in plan.only
-    ]
+    contestants = list(chosen(plan, place.folder, say))
     for contestant in contestants:
         say(f"{contestant.name}: {contestant.does}")
-    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
-    for _ in range(plan.repetitions):
-        for contestant in contestants:
-            rate = await contestant.measure(place, plan.seconds)
-            rates[contestant.name].append(rate)
-            say(f"{contestant.name:<40} {rate:>12,.0f} events/s")
-    medians = {name: median(found) for name, found in rates.items()}
-    mine = medians.pop(OURS)
-    results.add("pipeline.events_per_second", mine, "events/s")
-    for name, peer in medians.items():
-        results.add("pipeline.events_per_second", mine, "events/s", peer=name, peer_value=peer)
-        say(f"{mine / peer:>10.2f} × {name}")
+    rates = await measured(contestants, place, plan, say)
+    results.parameters["measured_events_per_second"] = rates
+    mine = _compared({name: median(found) for name, found in rates.items()}, results, say)
     if plan.paced_seconds:
         await _paced(place, plan, mine, results, say)
 
 
+async def measured(
+    contestants: list[Contestant], place: Workplace, plan: Plan, say: Say
+) -> dict[str, list[float]]:
+    """The rates of each; every repetition runs all of them once. One that fails is left out, but
+    for ours, whose error is raised."""
+    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for _ in range(plan.repetitions):
+        for contestant in contestants:
+            if contestant.name not in rates:
+                continue
+            try:
+                rate = await contestant.measure(place, plan.seconds)
+            except Exception as error:
+                if contestant.name == OURS:
+                    raise
+                del rates[contestant.name]
+                say(_left_out(contestant.name, str(error) or type(error).__name__))
+                continue
+            rates[contestant.name].append(round(rate, 1))
+            say(f"{contestant.name:<40} {rate:>12,.0f} events/s")
+    return rates
+
+
+def _compared(medians: dict[str, float], results: Results, say: Say) -> float:
+    """Adds the rows of all rates; returns ours."""
+    mine = medians.pop(OURS)
+    results.add("pipeline.events_per_second", mine, "events/s")
+    if two := medians.pop(TWO_PROCESSES, None):
+        name = f"pipeline.events_per_second.{TWO_PROCESSES}"
+        results.add(name, two, "events/s", peer="one_process", peer_value=mine)
+        say(f"{two / mine:>10.2f} × one process, with two")
+    for name, peer in medians.items():
+        results.add("pipeline.events_per_second", mine, "events/s", peer=name, peer_value=peer)
+        say(f"{mine / peer:>10.2f} × {name}")
+    return mine
+
+
 async def _paced(place: Workplace, plan: Plan, most: float, results: Results, say: Say) -> None:
+    curve: list[Latency] = []
     for share in PACED_SHARES:
-        found = await latencies(place, share * most, plan.paced_seconds)
-        say(f"at {share:.0%} of that: {found}")
-        for quantile, value in found.items():
+        found = await latency(place, share * most, plan.paced_seconds)
+        curve.append(found)
+        told = ", ".join(f"{name} {value:,.1f} ms" for name, value in found.quantiles_ms.items())
+        say(f"event to score at {share:.0%} of that, {found.events:,} events: {told}")
+        for quantile, value in found.quantiles_ms.items():
             name = f"pipeline.latency_{quantile}_ms"
             results.add(name if share == HALF_LOAD else f"{name}.{share:.0%}", value, "ms")
+    if plan.plot:
+        draw(curve, most, plan.plot)
 
 
-def _contestants(plan: Plan, folder: Path, say: Say) -> Iterator[Contestant]:
+def chosen(plan: Plan, folder: Path, say: Say) -> Iterator[Contestant]:
+    """Ours, and those of the peers that were asked for and are here; says which are not."""
     yield ours()
-    yield ceiling()
-    yield faust(
-        "per_event", "an agent that is given events: GET, twelve sums, SET, send, each awaited"
-    )
-    yield faust("take", "the same, 500 at a time: one MGET, one MSET")
-    if not plan.kafka:
-        say("quix_streams: left out, its groups need a broker named with --kafka")
-        say("kafka_streams: left out, its groups need a broker named with --kafka")
-        return
-    python = quix_streams_python(folder)
-    if python:
-        yield quix_streams(python)
-    else:
-        say("quix_streams: left out, pip can't install it")
-    if plan.kafka_streams:
-        for guarantee, store in (
-            ("exactly_once_v2", "rocksdb"),
-            ("exactly_once_v2", "memory"),
-            ("at_least_once", "memory"),
-        ):
-            yield kafka_streams(plan.kafka_streams, guarantee, store)
-    else:
-        say("kafka_streams: left out, name its program with --kafka-streams")
+    for name, make in _peers(plan, folder):
+        if plan.only and name not in plan.only:
+            continue
+        made = make()
+        if isinstance(made, Contestant):
+            yield made
+        else:
+            say(_left_out(name, made))
+
+
+def _left_out(name: str, why: str) -> str:
+    return f"{name}: left out, {' '.join(why.split())[:LINE_CHARACTERS]}"
+
+
+def _peers(plan: Plan, folder: Path) -> Iterator[Peer]:
+    yield TWO_PROCESSES, two_processes
+    yield CEILING, ceiling
+    awaited = "an agent that is given events: GET, twelve sums, SET, send, each awaited"
+    yield "faust_per_event", partial(faust, "per_event", awaited)
+    yield "faust_take", partial(faust, "take", "the same, 500 at a time: one MGET, one MSET")
+    for name, make in _with_groups_of_librdkafka(plan, folder):
+        if plan.kafka:
+            yield name, make
+        else:
+            yield name, lambda: "its groups need a broker named with --kafka"
+
+
+def _with_groups_of_librdkafka(plan: Plan, folder: Path) -> Iterator[Peer]:
+    """Those whose groups the embedded broker does not serve: librdkafka's and Java's."""
+    python = cache(lambda: quix_streams_python(folder))
+    for name, in_redis in (("quix_streams", False), ("quix_streams_redis", True)):
+        yield name, partial(_quix_streams, python, in_redis)
+    yield "pathway", partial(_pathway, plan.pathway)
+    for guarantee, store in (
+        ("exactly_once_v2", "rocksdb"),
+        ("exactly_once_v2", "memory"),
+        ("at_least_once", "memory"),
+    ):
+        name = f"kafka_streams_{guarantee.removesuffix('_v2')}_{store}"
+        yield name, partial(_kafka_streams, plan.kafka_streams, guarantee, store)
+
+
+def _quix_streams(python: Callable[[], str | None], in_redis: bool) -> Contestant | str:
+    found = python()
+    return quix_streams(found, in_redis=in_redis) if found else "pip can't install it"
+
+
+def _pathway(python: Path | None) -> Contestant | str:
+    if not python:
+        return "name the Python of an environment with pathway and msgpack with --pathway"
+    return pathway(python) if has_pathway(python) else f"{python} can't import pathway and msgpack"
+
+
+def _kafka_streams(program: Path | None, guarantee: str, store: str) -> Contestant | str:
+    if not program:
+        return "name its program with --kafka-streams"
+    return kafka_streams(program, guarantee, store)

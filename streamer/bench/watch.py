@@ -43,12 +43,18 @@ class Watch:
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._places)
         return sum(ends.values())
 
-    async def rate(self, done: Done, wanted: int, limit_seconds: float) -> float:
-        """Events a second, until all that are ``wanted`` are done or the time is over.
+    async def rate(self, done: Done, wanted: int, limit_seconds: float, after: int = 0) -> float:
+        """Events a second, until all that are ``wanted`` are done or the time is over; counted
+        from when more than ``after`` are done.
 
-        Raises StreamerError if nothing is ever written.
+        Raises StreamerError if nothing is ever written, or all of it before one could look.
         """
         first = await self._first_output()
+        while after and await done() <= after:
+            await asyncio.sleep(POLL_SECONDS)
+            if time.perf_counter() - first > limit_seconds:
+                raise StreamerError(f"{after} events were not done in {limit_seconds:.0f} s")
+        first = time.perf_counter() if after else first
         done_at_first = await done()
         latest, written, done_at_latest = first, await self.written(), done_at_first
         while (now := time.perf_counter()) - first < limit_seconds:
@@ -57,6 +63,8 @@ class Watch:
             elif done_at_latest >= wanted or now - latest > STILL_SECONDS:
                 break
             await asyncio.sleep(POLL_SECONDS)
+        if done_at_latest <= done_at_first:
+            raise StreamerError("everything was written at once: it takes more events to measure")
         return (done_at_latest - done_at_first) / (latest - first)
 
     async def _first_output(self) -> float:

@@ -64,8 +64,21 @@ def pipeline(
             help="Starts the Kafka Streams peer as PROGRAM BROKER INPUT OUTPUT EVENTS GUARANTEE STORE DIR.",
         ),
     ] = None,
+    pathway: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The Python of an environment with pathway and msgpack from PyPI.",
+        ),
+    ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Only these peers; may be given more than once.")
+        list[str] | None,
+        typer.Option(help="Ours and only these peers; may be given more than once."),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Draws latency against load into this PNG."),
     ] = None,
     report: Report = None,
 ) -> None:
@@ -80,6 +93,8 @@ def pipeline(
         paced_seconds=paced_seconds,
         kafka=kafka and kafka.resolve(),
         kafka_streams=kafka_streams and kafka_streams.resolve(),
+        pathway=pathway and pathway.absolute(),
+        plot=plot,
         only=frozenset(only or []),
     )
     write(run(load(), plan, typer.echo), report)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from streamer.bench import state, watch
-from streamer.bench.journey import journey
-from streamer.bench.peers import job
+from streamer.bench import pipeline, plot, state, watch
+from streamer.bench.contestants import Contestant, told
+from streamer.bench.journey import Journey, journey
+from streamer.bench.paced import QUANTILES, Latency, waits
+from streamer.bench.peers import has_pathway, job
+from streamer.bench.pipeline import Plan, chosen, measured
+from streamer.bench.workplace import Workplace
 from streamer.cli import app
-from streamer.errors import ConfigurationError
+from streamer.errors import ConfigurationError, StreamerError
 from streamer.events import Behaviour
 from streamer.settings import Settings
 
@@ -95,3 +101,142 @@ def test_a_rate_counts_from_the_first_output_to_the_last(monkeypatch: pytest.Mon
 def test_programs_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["bench", "pipeline", "--kafka", str(tmp_path / "none")])
     assert told.exit_code == 2
+
+
+def _plan(**asked: object) -> Plan:
+    nothing = Plan(1000, 2, 1.0, 0.0, None, None, None, None, frozenset())
+    return replace(nothing, **asked)  # type: ignore[arg-type]
+
+
+def _place() -> Workplace:
+    return Workplace(Settings(), Path(), Journey([], [], []))
+
+
+def _contestant(name: str, *rates: float | Exception) -> Contestant:
+    left = list(rates)
+
+    async def measure(place: Workplace, seconds: float) -> float:
+        rate = left.pop(0)
+        if isinstance(rate, Exception):
+            raise rate
+        return rate
+
+    return Contestant(name, "", measure)
+
+
+def test_every_repetition_runs_every_contestant_once() -> None:
+    lines: list[str] = []
+    both = [_contestant("streamer", 10.0, 20.0), _contestant("peer", 3.0, 4.0)]
+    rates = asyncio.run(measured(both, _place(), _plan(), lines.append))
+    assert rates == {"streamer": [10.0, 20.0], "peer": [3.0, 4.0]}
+    assert [line.split()[0] for line in lines] == ["streamer", "peer"] * 2
+
+
+def test_a_peer_that_fails_is_left_out_with_one_line() -> None:
+    lines: list[str] = []
+    broken = _contestant("peer", 5.0, StreamerError("it ended with 1:\n  no module"))
+    both = [broken, _contestant("streamer", 10.0, 20.0)]
+    rates = asyncio.run(measured(both, _place(), _plan(), lines.append))
+    assert rates == {"streamer": [10.0, 20.0]}
+    assert "peer: left out, it ended with 1: no module" in lines
+
+
+def test_an_error_of_ours_is_not_passed_over() -> None:
+    broken = _contestant("streamer", StreamerError("no"))
+    with pytest.raises(StreamerError, match="no"):
+        asyncio.run(measured([broken], _place(), _plan(), lambda _: None))
+
+
+def test_ours_always_takes_part_beside_the_peers_that_were_asked_for() -> None:
+    plan = _plan(only=frozenset({"faust_take"}))
+    assert [c.name for c in chosen(plan, Path(), lambda _: None)] == ["streamer", "faust_take"]
+
+
+def test_peers_that_are_not_here_are_left_out_with_a_line_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "quix_streams_python", lambda folder: None)
+    lines: list[str] = []
+    plan = _plan(kafka=Path("kafka"), pathway=Path("none"))
+    names = [c.name for c in chosen(plan, Path(), lines.append)]
+    assert names == ["streamer", "two_processes", "bare_aiokafka", "faust_per_event", "faust_take"]
+    assert lines == [
+        "quix_streams: left out, pip can't install it",
+        "quix_streams_redis: left out, pip can't install it",
+        "pathway: left out, none can't import pathway and msgpack",
+        "kafka_streams_exactly_once_rocksdb: left out, name its program with --kafka-streams",
+        "kafka_streams_exactly_once_memory: left out, name its program with --kafka-streams",
+        "kafka_streams_at_least_once_memory: left out, name its program with --kafka-streams",
+    ]
+
+
+def test_with_everything_named_every_row_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "quix_streams_python", lambda folder: "python")
+    monkeypatch.setattr(pipeline, "has_pathway", lambda python: True)
+    lines: list[str] = []
+    program = Path("program")
+    plan = _plan(kafka=program, kafka_streams=program, pathway=program)
+    assert [c.name for c in chosen(plan, Path(), lines.append)] == [
+        "streamer",
+        "two_processes",
+        "bare_aiokafka",
+        "faust_per_event",
+        "faust_take",
+        "quix_streams",
+        "quix_streams_redis",
+        "pathway",
+        "kafka_streams_exactly_once_rocksdb",
+        "kafka_streams_exactly_once_memory",
+        "kafka_streams_at_least_once_memory",
+    ]
+    assert not lines
+
+
+def test_a_python_without_pathway_is_told() -> None:
+    assert not has_pathway(Path(sys.executable))
+
+
+def test_what_a_peer_tells_is_the_last_whole_number_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("warning: 7\n1200\n2400\nsomething else\n36")
+    assert told(log) == 2400
+
+
+def test_an_event_waits_for_the_first_score_that_knows_of_it() -> None:
+    """Two events of a before a score of both; one of b between scores that don't know of it."""
+    due = [("a", 10.0), ("a", 10.1), ("b", 11.0), ("b", 12.0)]
+    heard = [("b", 5, 10.5), ("a", 9, 10.6), ("b", 6, 11.25), ("b", 6, 11.5), ("b", 7, 12.5)]
+    assert waits(due, heard) == pytest.approx([0.6, 0.5, 0.25, 0.5])
+
+
+def test_an_event_without_a_score_is_an_error() -> None:
+    with pytest.raises(StreamerError, match="no score of b"):
+        waits([("b", 1.0)], [("a", 1, 2.0)])
+
+
+def test_the_curve_is_drawn(tmp_path: Path) -> None:
+    curve = [
+        Latency(rate, 1000, dict.fromkeys(QUANTILES, value))
+        for rate, value in ((1e3, 5.0), (5e3, 9.0), (8e3, 40.0))
+    ]
+    plot.draw(curve, 1e4, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plot_of_nothing_is_refused(tmp_path: Path) -> None:
+    plan = _plan(plot=tmp_path / "curve.png")
+    with pytest.raises(ConfigurationError, match="--paced-seconds"):
+        pipeline.run(Settings(), plan, lambda _: None)
+
+
+def test_a_rate_is_not_made_of_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def written() -> int:
+        return 1000
+
+    async def measure() -> float:
+        watched = watch.Watch("127.0.0.1:1", "topic", 1)
+        monkeypatch.setattr(watched, "written", written)
+        return await watched.rate(written, 1000, 10.0)
+
+    with pytest.raises(StreamerError, match="at once"):
+        asyncio.run(measure())

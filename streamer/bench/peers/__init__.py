@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 QUIX_STREAMS = "quixstreams==3.28.1"
@@ -17,9 +18,18 @@ def quix_streams_python(folder: Path) -> str | None:
     python = made / "bin" / "python"
     steps = (
         [sys.executable, "-m", "venv", str(made)],
-        [str(python), "-m", "pip", "install", "--quiet", QUIX_STREAMS, "msgpack"],
+        [str(python), "-m", "pip", "install", "--quiet", QUIX_STREAMS, "msgpack", "redis"],
     )
-    for step in steps:
-        if subprocess.run(step, capture_output=True).returncode:
-            return None
-    return str(python)
+    return str(python) if all(map(_works, steps)) else None
+
+
+def has_pathway(python: Path) -> bool:
+    """Whether this Python has what the Pathway peer imports."""
+    return _works([str(python), "-c", "import pathway, msgpack"])
+
+
+def _works(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
