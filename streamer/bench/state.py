@@ -4,6 +4,8 @@ Ours takes real events all the way into the state: rows, deltas, both phases on 
 answers back as arrays. The peers are redis-py as it is ordinarily written: counters of the event's
 item, awaited command by command, or in one MULTI an event. They keep less than ours does (no decay,
 no distinct users, no relatives, no protection against double counting).
+
+And: an event costs the same whether the store has ten thousand items or two million.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -40,28 +43,38 @@ SAMPLED_ITEMS = 1000
 _CATALOGUE, _BEHAVIOUR = "bench-items", "bench-behaviour"
 _NONE = np.empty(0, np.int64)
 
+SIZED_CHUNKS = 50
+"""Chunks that are measured at each size of the store."""
+USERS = 100_000
+START = 1_700_000_000.0
+
 Say = Callable[[str], None]
 
 
-def run(settings: Settings, events: int, naive_events: int, repetitions: int, say: Say) -> Results:
-    """Measures ours and the peers in turn, on a Valkey of its own with an append-only file."""
-    results = Results(
-        "bench state",
-        {
-            "events": events,
-            "naive_events": naive_events,
-            "repetitions": repetitions,
-            "chunk_max_records": settings.chunk_max_records,
-            "shards": settings.shards,
-        },
-    )
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for; ``sizes`` are numbers of items in the store."""
+
+    events: int
+    naive_events: int
+    repetitions: int
+    sizes: tuple[int, ...]
+
+
+def run(settings: Settings, plan: Plan, say: Say) -> Results:
+    """Measures ours and the peers in turn, on a Valkey of its own with an append-only file; then
+    ours at every size of the store."""
+    parameters = {**asdict(plan), "chunk_max_records": settings.chunk_max_records}
+    results = Results("bench state", {**parameters, "shards": settings.shards})
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as folder:
         server, url = valkey(Path(folder), append_only=True)
         with server:
             settings = settings.model_copy(update={"redis": url, "redis_cluster": False})
-            asyncio.run(_measure(settings, journey(events), naive_events, repetitions, results))
-    for row in results.rows:
-        say(_line(row))
+            asyncio.run(_measure(settings, journey(plan.events), plan, results))
+        for row in results.rows:
+            say(_line(row))
+    if plan.sizes:
+        asyncio.run(_grow(settings, plan.sizes, results, say))
     return results
 
 
@@ -70,16 +83,32 @@ def _line(row: dict[str, object]) -> str:
     return f"{row['name']:<28} {row['value']:>12,.0f} {row['unit']}{peer}"
 
 
-async def _measure(
-    settings: Settings, data: Journey, naive_events: int, repetitions: int, results: Results
-) -> None:
+async def _grow(settings: Settings, sizes: Sequence[int], results: Results, say: Say) -> None:
+    """Events a second on items drawn evenly from stores of these sizes, one after the other and
+    each on a Valkey of its own, without the append-only file."""
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="streamer-bench-") as folder:
+            server, url = valkey(Path(folder))
+            with server:
+                update = {"redis": url, "redis_cluster": False}
+                async with connected(settings.model_copy(update=update)) as client:
+                    ours = _Ours(client, settings)
+                    await ours.begin(Journey([], [], []))
+                    await ours.fill(size, say)
+                    count = SIZED_CHUNKS * settings.chunk_max_records
+                    rate = await _rate(ours.draw(size, SIZED_CHUNKS), count)
+                    results.add(f"state.events_per_second.items_{size}", rate, "events/s")
+                    say(_line(results.rows[-1]))
+
+
+async def _measure(settings: Settings, data: Journey, plan: Plan, results: Results) -> None:
     ours: list[float] = []
     awaited: list[float] = []
     transactions: list[float] = []
     sizes: list[float] = []
-    some = data.events[:naive_events]
+    some = data.events[: plan.naive_events]
     async with connected(settings) as client:
-        for _ in range(repetitions):
+        for _ in range(plan.repetitions):
             for rates, keep in ((awaited, _awaited), (transactions, _transactions)):
                 await client.flushall()
                 rates.append(await _rate(keep(client, some), len(some)))
@@ -133,6 +162,7 @@ class _Ours:
         self.store = Store(client, keys, settings.user_retention_days * 86400)
         self.known, self.kin = KnownItems(settings.item_cache_max_bytes), KinTable()
         self.pseudonyms = Pseudonyms("bench")
+        self._next = [0] * LANES
 
     async def begin(self, data: Journey) -> None:
         """A store that knows the catalogue."""
@@ -152,12 +182,36 @@ class _Ours:
 
     async def _lane(self, lane: int, events: Sequence[Behaviour]) -> None:
         for start in range(0, len(events), self.settings.chunk_max_records):
-            some = events[start : start + self.settings.chunk_max_records]
-            chunk = _chunk(_BEHAVIOUR, lane, start, len(some))
-            rows = columns(some, chunk.offsets, self.pseudonyms)
-            batch = behaviour.BehaviourBatch(chunk, rows, _NONE, _NONE)
-            touched = await behaviour.apply_items(self.store, batch, self.known)
-            await behaviour.apply_kin(self.store, batch, touched, self.kin)
+            await self._chunk(lane, events[start : start + self.settings.chunk_max_records])
+
+    async def _chunk(self, lane: int, events: Sequence[Behaviour]) -> None:
+        chunk = _chunk(_BEHAVIOUR, lane, self._next[lane], len(events))
+        self._next[lane] += len(events)
+        rows = columns(events, chunk.offsets, self.pseudonyms)
+        batch = behaviour.BehaviourBatch(chunk, rows, _NONE, _NONE)
+        touched = await behaviour.apply_items(self.store, batch, self.known)
+        await behaviour.apply_kin(self.store, batch, touched, self.kin)
+
+    async def fill(self, size: int, say: Say) -> None:
+        """So many items, each with one event."""
+        for start in range(0, size, self.settings.chunk_max_records):
+            numbers = range(start, min(size, start + self.settings.chunk_max_records))
+            await self._chunk(0, [_drawn(n, n) for n in numbers])
+            if start % (100 * self.settings.chunk_max_records) == 0:
+                say(f"filling: {start:,} of {size:,} items")
+
+    async def draw(self, size: int, chunks: int) -> None:
+        """So many chunks of events, each event of an item drawn evenly."""
+
+        async def lane(number: int) -> None:
+            rng = np.random.default_rng(number)
+            for _ in range(number, chunks, LANES):
+                items = rng.integers(size, size=self.settings.chunk_max_records)
+                users = rng.integers(USERS, size=self.settings.chunk_max_records)
+                pairs = zip(items.tolist(), users.tolist(), strict=True)
+                await self._chunk(number, [_drawn(item, user) for item, user in pairs])
+
+        await asyncio.gather(*(lane(number) for number in range(LANES)))
 
     async def check(self, events: Sequence[Behaviour]) -> None:
         """Every event was counted, once."""
@@ -174,6 +228,12 @@ class _Ours:
                 found = [await self.client.memory_usage(key, samples=0) for key in keys]
                 sizes.append(sum(size or 0 for size in found))
         return sum(sizes) / len(sizes)
+
+
+def _drawn(item: int, user: int) -> Behaviour:
+    return Behaviour(
+        item_id=f"item-{item}", type="purchase", time=START, user_id=f"user-{user}", value=9.99
+    )
 
 
 def _chunk(log: str, partition: int, start: int, count: int) -> Chunk:

@@ -30,13 +30,22 @@ def state(
         int, typer.Option(min=1, help="How many of them the peers apply.")
     ] = 10_000,
     repetitions: Repetitions = 3,
+    items: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0,
+            help="Sizes of a store at which ours is measured as well; may be given more than once, "
+            "0 leaves it out.  [default: 10000, 2000000]",
+        ),
+    ] = None,
     report: Report = None,
 ) -> None:
-    """Events a second into Redis, against Redis written event by event."""
-    from streamer.bench.state import run
+    """Events a second into Redis, against Redis written event by event; and in stores of any size."""
+    from streamer.bench.state import Plan, run
     from streamer.report import write
 
-    write(run(load(), events, naive_events, repetitions, typer.echo), report)
+    sizes = tuple(size for size in items or (10_000, 2_000_000) if size)
+    write(run(load(), Plan(events, naive_events, repetitions, sizes), typer.echo), report)
 
 
 def pipeline(
