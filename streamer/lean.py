@@ -8,7 +8,7 @@ import os
 
 COLLECT_AFTER_OBJECTS = 50_000
 """Objects made and not freed between two looks of the cyclic collector."""
-MMAP_BYTES = 1024 * 1024
+MMAP_BYTES = 512 * 1024
 """Larger blocks of memory go back to the system as soon as they are freed."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         300.0, description="every live item is scored again within this time"
     )
     item_cache_max_bytes: Count = Field(
-        32 * 2**20,
+        12 * 2**20,
         description="of items' facts and texts' vectors a worker keeps this much at hand",
     )
 

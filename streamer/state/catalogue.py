@@ -145,10 +145,14 @@ class _Entry:
         ]
 
 
-def _kept(event: NewItem) -> NewItem:
-    return msgspec.structs.replace(
-        event, description=event.description[:STORED_DESCRIPTION_CHARS], image_embedding=None
-    )
+class _Kept(NewItem, omit_defaults=True):
+    """An event as it is stored: without what is as always."""
+
+
+def _kept(event: NewItem) -> _Kept:
+    kept = _Kept(**{name: getattr(event, name) for name in _Kept.__struct_fields__})
+    kept.description, kept.image_embedding = event.description[:STORED_DESCRIPTION_CHARS], None
+    return kept
 
 
 def _entries(batch: CatalogueBatch, first: int) -> dict[str, _Entry]:
