@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,15 +21,23 @@ from streamer.wire import pack
 
 TOLD_ITEMS = 20_000
 """Items of which it is remembered what was told last."""
+IN_FLIGHT_SECONDS = 600.0
+"""No score is overtaken by a newer one for longer than this."""
 
 
 class Outputs:
     """Publishes and counts. Every method returns once all records are acknowledged and raises
     BrokerUnavailable."""
 
-    def __init__(self, publisher: Publisher, settings: Settings) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        settings: Settings,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._publisher = publisher
         self._settings = settings
+        self._monotonic = monotonic
         self._told: dict[str, _Told] = {}
 
     async def scores(self, judged: Judged) -> None:
@@ -69,10 +77,14 @@ class Outputs:
             await self._publisher.publish(self._settings.topic(topic.name), records)
 
     def _worth(self, judged: Judged) -> np.ndarray:
-        """Which scores are newer than what was told, and moved enough or waited long enough."""
+        """Which scores are newer than what was told, and moved enough or waited long enough.
+
+        Older than what was told a while ago is a score only of an item that expired and came again.
+        """
         least, longest = self._settings.score_min_change, self._settings.score_max_interval_seconds
         always = not least and not longest
         worth = np.zeros(len(judged), bool)
+        at = self._monotonic()
         rows = zip(
             judged.items.ids,
             judged.versions.tolist(),
@@ -81,13 +93,13 @@ class Outputs:
         )
         for place, (item_id, version, probability) in enumerate(rows):
             told = self._told.get(item_id, _NEVER)
-            if version < told.version:
+            if version < told.version and at - told.at < IN_FLIGHT_SECONDS:
                 continue
             moved = bool(least) and abs(probability - told.probability) >= least
             waited = bool(longest) and judged.time - told.time >= longest
             if always or moved or waited or told is _NEVER:
                 worth[place] = True
-                self._told[item_id] = _Told(version, probability, judged.time)
+                self._told[item_id] = _Told(version, probability, judged.time, at)
         while len(self._told) > TOLD_ITEMS:
             del self._told[next(iter(self._told))]
         return worth
@@ -97,9 +109,10 @@ class _Told(NamedTuple):
     version: float
     probability: float
     time: float
+    at: float
 
 
-_NEVER = _Told(-1.0, -1.0, -np.inf)
+_NEVER = _Told(-1.0, -1.0, -np.inf, -np.inf)
 
 
 def _first_quarter(partitions: int) -> range:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from streamer.events import Behaviour, ItemScore
 from streamer.judge import Judge, Judged, actions
-from streamer.outputs import Outputs
+from streamer.outputs import IN_FLIGHT_SECONDS, Outputs
 from streamer.publish import Record
 from streamer.registry import Bundle, active
 from streamer.settings import Settings
@@ -89,10 +89,11 @@ def one(version: float, probability: float, time: float = START) -> Judged:
     return found
 
 
-def tell(settings: Settings, *some: Judged) -> list[int]:
-    """Which of these scores, one after the other, are published."""
+def tell(settings: Settings, *some: Judged, moments: Sequence[float] | None = None) -> list[int]:
+    """Which of these scores, one after the other, are published; at these moments, or at once."""
     told = Told()
-    outputs = Outputs(cast(Any, told), settings)
+    clock = iter(moments or [0.0] * len(some))
+    outputs = Outputs(cast(Any, told), settings, lambda: next(clock))
 
     async def run() -> list[int]:
         published = []
@@ -124,3 +125,8 @@ def test_with_an_interval_a_score_is_published_when_the_last_one_is_old() -> Non
     assert tell(Settings(score_max_interval_seconds=10), *scores) == [0, 2, 4]
     both = Settings(score_max_interval_seconds=10, score_min_change=0.2)
     assert tell(both, *scores, one(9, 0.8, START + 21)) == [0, 2, 4, 5]
+
+
+def test_an_item_that_expired_and_came_again_is_told_although_its_versions_begin_anew() -> None:
+    moments = [0.0, IN_FLIGHT_SECONDS - 1, IN_FLIGHT_SECONDS + 1]
+    assert tell(Settings(), one(57, 0.5), one(1, 0.5), one(1, 0.5), moments=moments) == [0, 2]
