@@ -103,7 +103,7 @@ def pathway(python: Path) -> Contestant:
             async def done() -> int:
                 return told(child.log)
 
-            return await _watched(place, settings, done, seconds, child)
+            return await _watched(place, settings, done, seconds, child, after=1)
 
     does = "twelve decayed sums an item in memory, a score an item and micro-batch of 100 ms"
     return Contestant("pathway", does, measure)
@@ -172,8 +172,9 @@ async def _watched(
     """Raises StreamerError, also if a process ended before it was told to."""
     wanted = len(place.data.records)
     async with Watch(settings.broker, _target(settings), settings.partitions) as watch:
-        rate = await watch.rate(done or watch.written, wanted, seconds, after)
-    for child in children:
-        if not child.alive:
-            raise StreamerError(f"it ended with {child.exit_code}: {child.log_tail()}")
-    return rate
+        try:
+            return await watch.rate(done or watch.written, wanted, seconds, after)
+        finally:
+            for child in children:
+                if not child.alive:
+                    raise StreamerError(f"it ended with {child.exit_code}: {child.log_tail()}")

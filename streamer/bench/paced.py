@@ -31,6 +31,7 @@ TICK_SECONDS = 0.005
 WARM_SECONDS = 3.0
 QUIET_SECONDS = 1.0
 """Nothing read for this long, after everything is applied: all scores have been read."""
+APPLIED_SECONDS = 60.0
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999}
 
 Due = tuple[str, float]
@@ -67,8 +68,7 @@ async def latency(place: Workplace, rate: float, seconds: float) -> Latency:
         gc.freeze()
         await _play(place, settings, rate, range(warm))
         due = await _play(place, settings, rate, range(warm, last))
-        while len(heard) != await _a_while_later(heard):
-            pass
+        await _until_quiet(heard)
     found = 1000 * np.quantile(waits(due, heard), list(QUANTILES.values()))
     quantiles = dict(zip(QUANTILES, np.round(found, 2).tolist(), strict=True))
     return Latency(rate, len(due), quantiles)
@@ -108,7 +108,13 @@ async def _play(
             sent += len(some)
             await asyncio.sleep(TICK_SECONDS)
         await asyncio.gather(*sending)
-    await place.wait_for(settings, topic, which.stop)
+    try:
+        async with asyncio.timeout(APPLIED_SECONDS):
+            await place.wait_for(settings, topic, which.stop)
+    except TimeoutError:
+        raise StreamerError(
+            f"not all events were applied {APPLIED_SECONDS:.0f} s after the last was sent"
+        ) from None
     return [(data.events[i].item_id, started + (i - which.start) / rate) for i in which]
 
 
@@ -139,7 +145,8 @@ async def _listen(consumer: AIOKafkaConsumer, heard: list[Heard]) -> None:
             heard += [(score.item_id, score.version, now) for score in scores]
 
 
-async def _a_while_later(heard: list[Heard]) -> int:
-    before = len(heard)
-    await asyncio.sleep(QUIET_SECONDS)
-    return before
+async def _until_quiet(heard: list[Heard]) -> None:
+    seen = -1
+    while len(heard) != seen:
+        seen = len(heard)
+        await asyncio.sleep(QUIET_SECONDS)

@@ -53,7 +53,7 @@ class InRedis:
         self._redis = Redis.from_url(url)
         self._unwritten: tuple[str, bytes] | None = None
 
-    def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
+    def apply(self, event: dict[str, Any]) -> dict[str, Any]:
         key = f"item:{event['item_id']}"
         pipe = self._redis.pipeline(transaction=False)
         if self._unwritten:
@@ -82,7 +82,7 @@ def main(broker: str, source: str, target: str, folder: str, redis: str = "") ->
     scores = app.topic(target, value_serializer="bytes", key_serializer="bytes")
     frame = app.dataframe(events).apply(msgpack.unpackb)
     stored = InRedis(redis) if redis else None
-    frame = frame.apply(stored) if stored else frame.apply(apply, stateful=True)
+    frame = frame.apply(stored.apply) if stored else frame.apply(apply, stateful=True)
     frame.apply(msgpack.packb).to_topic(scores)
     app.run()
     if stored:
