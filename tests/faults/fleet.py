@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import signal
 import sys
@@ -19,6 +20,7 @@ from tests.support.settling import READ, behind
 
 LOOK_SECONDS = 0.5
 SETTLE_SECONDS = 90.0
+"""What is still to be done has become less within this time."""
 
 
 class Fleet:
@@ -74,8 +76,10 @@ class Fleet:
 
     async def until_done(self) -> None:
         """Until everything that was written is committed."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        least, deadline = math.inf, 0.0
         while left := await behind(self.settings, self._reads):
+            if sum(left.values()) < least:
+                least, deadline = sum(left.values()), time.monotonic() + SETTLE_SECONDS
             tails = [worker.log_tail() for worker in self.workers]
             assert time.monotonic() < deadline, f"not done: {left}; {tails}"
             await self.live(LOOK_SECONDS)
