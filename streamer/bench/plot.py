@@ -8,6 +8,9 @@ from pathlib import Path
 from streamer.bench.paced import QUANTILES, Latency
 from streamer.errors import DependencyMissing
 
+LABELS = {"p50": (-4, 5), "p99": (5, -13), "p99_9": (-4, 5)}
+"""Where the numbers stand beside their points, in points; the upper two lines may be close."""
+
 
 def drawable() -> None:
     """Raises DependencyMissing; asked before the work, not after it."""
@@ -29,12 +32,10 @@ def draw(curve: Sequence[Latency], most: float, path: Path) -> None:
         values = [point.quantiles_ms[name] for point in curve]
         axes.plot(rates, values, marker="o", label=f"{quantile:.1%} of events".replace(".0%", "%"))
         for rate, value in zip(rates, values, strict=True):
+            place = LABELS[name]
+            side = "right" if place[0] < 0 else "left"
             axes.annotate(
-                f"{value:,.0f}",
-                (rate, value),
-                xytext=(-4, 5),
-                textcoords="offset points",
-                ha="right",
+                f"{value:,.0f}", (rate, value), place, textcoords="offset points", ha=side
             )
     axes.set_yscale("log")
     axes.margins(y=0.15)

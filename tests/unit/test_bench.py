@@ -39,7 +39,7 @@ def test_more_events_than_there_are_is_told_in_one_line() -> None:
 
 def test_a_tiny_run_applies_every_event_and_compares_with_each_peer() -> None:
     lines: list[str] = []
-    results = state.run(Settings(), 3000, 100, 1, lines.append)
+    results = state.run(Settings(), state.Plan(3000, 100, 1, ()), lines.append)
     rows = {(row["name"], row.get("peer")): row for row in results.rows}
     assert set(rows) == {
         ("state.events_per_second", "redis_py_awaited"),
@@ -54,7 +54,7 @@ def test_a_lost_event_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> Non
     apply = state._Ours.apply
     monkeypatch.setattr(state._Ours, "apply", lambda self, events: apply(self, events[:-1]))
     with pytest.raises(AssertionError, match="2999 events applied of 3000"):
-        state.run(Settings(), 3000, 10, 1, lambda _: None)
+        state.run(Settings(), state.Plan(3000, 10, 1, ()), lambda _: None)
 
 
 def test_the_peers_job_sums_and_decays_by_event_time() -> None:
