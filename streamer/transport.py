@@ -38,7 +38,7 @@ from streamer.state.birth import Extent
 
 log = structlog.get_logger(__name__)
 
-FETCH_WAIT_MS = 50
+FETCH_WAIT_MS = 20
 """How long a broker without new records may sit on a fetch. Kafka answers as soon as there are
 some, others only when this time is over."""
 MEMBERSHIP_LOOK_SECONDS = 1.0

