@@ -57,7 +57,7 @@ async def run_encoder(settings: Settings) -> None:
 
     os.nice(settings.encoder_niceness)
     service = await asyncio.to_thread(EncodingService.open, settings, observer=PrometheusObserver())
-    app = StreamerApp(f"{settings.group}-encoder", settings)
+    app = StreamerApp(settings.encoder_group, settings)
     texts.register(app, EncoderWorker(app, settings, service))
     await service.start()
     app.end_on_signals()

@@ -15,7 +15,7 @@ from streamer.errors import StreamerError
 from streamer.settings import Settings
 from streamer.state.connection import connected, without_password
 from streamer.state.keys import Keys
-from streamer.topology import TOPICS
+from streamer.topology import TEXTS, TOPICS
 
 Verdict = Literal["ok", "warning", "wrong"]
 _DEFAULT_KEY = Settings.model_fields["user_key"].default.get_secret_value()
@@ -57,25 +57,30 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("topics", "ok", f"all {len(topics)} exist")
-    yield _lag(settings, [t for t in topics.values() if t.exists])
+    own = {settings.topic(TEXTS.name)}
+    behind = [t for t in topics.values() if t.exists and t.name not in own]
+    yield _lag("lag", settings, settings.group, behind, "start: streamer run")
+    texts = [t for t in topics.values() if t.exists and t.name in own]
+    advice = "start: streamer encoder"
+    yield _lag("encoder's lag", settings, settings.encoder_group, texts, advice)
 
 
-def _lag(settings: Settings, topics: list[broker.Described]) -> Finding:
+def _lag(
+    subject: str, settings: Settings, group: str, topics: list[broker.Described], advice: str
+) -> Finding:
     places = [(t.name, number) for t in topics for number in range(t.partitions)]
     ends = asyncio.run(broker.log_ends(settings.broker, places))
     with broker.administrator(settings.broker) as admin:
-        found: Any = admin.list_group_offsets({settings.group: None}).get(settings.group) or {}
+        found: Any = admin.list_group_offsets({group: None}).get(group) or {}
     offsets = {place: getattr(found.get(TopicPartition(*place)), "offset", None) for place in ends}
     behind = {place: ends[place] - at for place, at in offsets.items() if at is not None}
     if not behind:
-        return Finding(
-            "lag", "warning", f"group {settings.group} has never run", "start: streamer run"
-        )
+        return Finding(subject, "warning", f"group {group} has never run", advice)
     worst = max(behind, key=lambda place: behind[place])
     total = sum(max(0, lag) for lag in behind.values())
     if not total:
-        return Finding("lag", "ok", "nothing waits")
-    return Finding("lag", "ok", f"{total} records wait, most at {worst[0]}/{worst[1]}")
+        return Finding(subject, "ok", "nothing waits")
+    return Finding(subject, "ok", f"{total} records wait, most at {worst[0]}/{worst[1]}")
 
 
 async def _redis(settings: Settings) -> list[Finding]:

@@ -157,6 +157,11 @@ class Settings(BaseSettings):
     def user_retention_seconds(self) -> float:
         return self.user_retention_days * 86400.0
 
+    @property
+    def encoder_group(self) -> str:
+        """The consumer group of the encoders, which read nothing but texts."""
+        return f"{self.group}-encoder"
+
     def topic(self, name: str) -> str:
         """The broker's name for one of our topics."""
         return self.topic_names.get(name, name)

@@ -38,7 +38,7 @@ async def behind(settings: Settings, topics: Sequence[Topic] = READ) -> dict[Top
         for number in range(settings.partitions)
     ]
     ends = await log_ends(settings.broker, places)
-    groups = [settings.group, f"{settings.group}-encoder"]
+    groups = [settings.group, settings.encoder_group]
     committed = await asyncio.to_thread(_committed, settings.broker, groups)
     lag = {place: ends[place] - committed.get(place, 0) for place in places}
     return {place: records for place, records in lag.items() if records}
