@@ -14,7 +14,8 @@ from streamer.embedded import free_port, valkey
 from streamer.settings import Settings
 from streamer.topology import ITEM_SCORES, TOPICS
 from tests.support.logs import read
-from tests.support.processes import call, own_group, said
+from tests.support.processes import call, own_group, said, wait_until
+from tests.support.settling import behind
 from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop
 
 FAVOURITE = SCARVES[-1]
@@ -126,6 +127,7 @@ def test_topics_creates_what_is_missing(broker_address: str, tmp_path: Path) -> 
 
 
 def test_doctor_finds_nothing_wrong_with_a_running_shop(shop: Shop) -> None:
+    wait_until(lambda: not asyncio.run(behind(shop.settings)), "everything committed")
     shown = told(shop, "doctor")
     assert "✗" not in shown
     for words in (
