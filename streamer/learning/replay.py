@@ -34,6 +34,8 @@ AT_FIRST_SIGHT = -1.0
 """The age of an item that has just come up in the catalogue, before anyone has done anything."""
 WINDOW_SECONDS = 3600.0
 WINDOW_RECORDS = 4000
+CACHE_BYTES = 512 * 2**20
+"""Room for all of a year: nothing of an item is read twice."""
 _CATALOGUE, _BEHAVIOUR = "replayed-items", "replayed-behaviour"
 _ENCODINGS = "replayed-encodings"
 _PHASES = {_CATALOGUE: COUNTED, _BEHAVIOUR: COUNTED, _ENCODINGS: ENCODED}
@@ -63,7 +65,7 @@ class Replay:
     ages_days: Sequence[float]
     wanted: Callable[[NewItem], bool]
     encode: Callable[[Behaviour | NewItem], Iterable[Encoding]] = lambda _: ()
-    known: KnownItems = field(default_factory=lambda: KnownItems(200_000))
+    known: KnownItems = field(default_factory=lambda: KnownItems(CACHE_BYTES))
     kin: KinTable = field(default_factory=KinTable)
     _pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("replay"))
     _offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PHASES, 0))

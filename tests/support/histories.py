@@ -66,7 +66,7 @@ class Worker:
     """Applies chunks like a worker that has just started."""
 
     store: Store
-    known: KnownItems = field(default_factory=lambda: KnownItems(1000))
+    known: KnownItems = field(default_factory=lambda: KnownItems(2**20))
     kin: KinTable = field(default_factory=KinTable)
     pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("secret"))
 

@@ -53,7 +53,7 @@ def view(item_id: str, **fields: Any) -> Behaviour:
 
 
 async def known(store: Store, item_id: str) -> Known:
-    (found,) = (await read_items(store, [item_id], KnownItems(10))).known
+    (found,) = (await read_items(store, [item_id], KnownItems(2**20))).known
     return found
 
 
@@ -70,7 +70,7 @@ def test_encodings_are_exact_by_identity(
             delivered = [*some, *rng.sample(some, len(some) // 2)]
             rng.shuffle(delivered)
             await begin(store, {("encodings", 0): len(delivered)}, ENCODED)
-            cache, start = KnownItems(10), 0
+            cache, start = KnownItems(2**20), 0
             worker = Worker(store, cache)
             while start < len(delivered):
                 portion = delivered[start : start + rng.randint(1, 5)]

@@ -111,13 +111,13 @@ def test_encodings_are_applied_and_items_read_and_forgotten(nodes: list[str]) ->
         await worker.behaviour("log", 0, 0, seen)
         texts = [Encoding(**{**_fields(review), "item_id": name}) for name in NAMES]
         await worker.encodings("encodings", 0, 0, texts)
-        found = await read_items(store, NAMES, KnownItems(100))
+        found = await read_items(store, NAMES, KnownItems(2**20))
         assert found.ids == NAMES
         assert all(known.reviews is not None for known in found.known)
         for shard in range(SHARDS):
             ids = await store.known_ids(shard, "", 100)
             assert sorted(await store.forget(shard, ids, START + 1)) == ids
-        assert len(await read_items(store, NAMES, KnownItems(100))) == 0
+        assert len(await read_items(store, NAMES, KnownItems(2**20))) == 0
 
     on_cluster(nodes, work)
 

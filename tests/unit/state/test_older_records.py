@@ -43,7 +43,7 @@ def record(views: float, layout: Layout = ITEM) -> bytes:
 
 def test_among_touched_items() -> None:
     entries = [record(5), record(6, NEWER), [record(7), None, None, None, None]]
-    found = touched(["a", "b", "c"], entries, [NOTHING] * 3, KnownItems(9))
+    found = touched(["a", "b", "c"], entries, [NOTHING] * 3, KnownItems(2**20))
     assert found.x[:, NEWER.index["view"]].tolist() == [5, 6, 7]
     assert found.x[:, NEWER.index["extra"]].tolist() == [0, 0, 0]
     assert found.heads["buyers"].tolist() == [2, 2, 2]

@@ -1,0 +1,164 @@
+"""A board has one history: whoever takes it over tells what was left untold, and then the whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from streamer.assess import Assessor
+from streamer.clock import StreamClock
+from streamer.errors import BrokerUnavailable
+from streamer.events import LaunchRank, NewItem
+from streamer.judge import Judge
+from streamer.publish import Record
+from streamer.ranking import Ranker
+from streamer.registry import active
+from streamer.settings import Settings
+from streamer.state.boards import Boards, Filing
+from streamer.state.connection import connected
+from streamer.state.store import Store
+from tests.support.histories import START, Worker, begin, fresh_store
+
+BOARD = "mugs"
+EVER_TOLD = 7
+ITEMS = [
+    NewItem(item_id=name, time=START, title=name, category=[BOARD], price=5.0) for name in "abc"
+]
+read = msgspec.msgpack.Decoder(LaunchRank).decode
+
+
+class FailingPublisher:
+    """Keeps what is published, unless the broker is away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.told: list[LaunchRank] = []
+
+    async def partitions(self, topic: str) -> int:
+        return 1
+
+    async def publish(self, topic: str, records: Iterable[Record], **_: Any) -> None:
+        if self.away:
+            raise BrokerUnavailable("away")
+        self.told += [read(value) for _, value in records if value]
+
+
+class Shelf:
+    """A board of three items in a store, and rankers that decide it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.boards = Boards(store.client, store.keys)
+        self.publisher = FailingPublisher()
+
+    def ranker(self) -> Ranker:
+        clock = StreamClock(monotonic=lambda: 0.0)
+        clock.advance(START + 3600.0)
+        judge = Judge(active(Path(__file__).parents[2] / "model_store"))
+        worker = SimpleNamespace(
+            settings=Settings(snapshot_every_changes=100),
+            boards=self.boards,
+            assess=Assessor(self.store, judge, clock, 2**20),
+            publisher=self.publisher,
+        )
+        return Ranker(cast(Any, worker))
+
+    async def file(self, *names: str, score: float | None = 0.5) -> None:
+        await self.boards.file({BOARD: [Filing(name, 1.0, START, score) for name in names]})
+
+    @property
+    def told(self) -> list[tuple[int, bool, list[str]]]:
+        """Of each message its sequence, whether it is a snapshot, and the items it names."""
+        return [
+            (m.sequence, m.snapshot, sorted(c.item_id for c in m.changes))
+            for m in self.publisher.told
+        ]
+
+
+@pytest.fixture
+def play(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Plays a scenario on a shelf of its own."""
+
+    async def log_ends(broker: str, places: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(places, EVER_TOLD)
+
+    monkeypatch.setattr("streamer.ranking.log_ends", log_ends)
+
+    @asynccontextmanager
+    async def shelf() -> Any:
+        async with connected(Settings(redis=redis_url)) as client:
+            store = fresh_store(client)
+            await begin(store, {("items", 0): len(ITEMS)})
+            await Worker(store).catalogue("items", 0, 0, ITEMS)
+            yield Shelf(store)
+
+    async def run(scenario: Callable[[Shelf], Awaitable[None]]) -> None:
+        async with shelf() as opened:
+            await scenario(opened)
+
+    return lambda scenario: asyncio.run(run(scenario))
+
+
+def test_a_decision_left_untold_is_told_first_by_whoever_comes_next(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        await shelf.file("a", "b")
+        shelf.publisher.away = True
+        with pytest.raises(BrokerUnavailable):
+            await shelf.ranker().decide(BOARD)
+        shelf.publisher.away = False
+        (undelivered, _) = await shelf.boards.decision(BOARD)
+        assert undelivered
+        await shelf.file("c")
+        await shelf.ranker().decide(BOARD)
+        assert shelf.publisher.told[0] == undelivered.message
+        assert shelf.told == [(8, True, ["a", "b"]), (9, True, ["a", "b", "c"])]
+
+    play(scenario)
+
+
+def test_who_takes_a_board_over_tells_it_whole_beyond_all_that_was_ever_told(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        await shelf.file("a")
+        first = shelf.ranker()
+        await first.decide(BOARD)
+        await shelf.file("b")
+        await first.decide(BOARD)
+        assert shelf.told == [(EVER_TOLD + 1, True, ["a"]), (EVER_TOLD + 2, False, ["b"])]
+        await shelf.file("c")
+        await shelf.ranker().decide(BOARD)
+        assert shelf.told[2:] == [(EVER_TOLD + 3, True, ["a", "b", "c"])]
+        await first.decide(BOARD)
+        assert shelf.told[3:] == [(EVER_TOLD + 4, True, ["a", "b", "c"])]
+
+    play(scenario)
+
+
+def test_what_has_not_changed_is_not_told_again(play: Callable[..., None]) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        await shelf.file("a")
+        ranker = shelf.ranker()
+        await ranker.decide(BOARD)
+        await ranker.decide(BOARD)
+        assert len(shelf.told) == 1
+
+    play(scenario)
+
+
+def test_of_two_filings_of_one_version_the_later_stands(play: Callable[..., None]) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        for time, score in ((START, 0.2), (START + 2, 0.6), (START + 1, 0.4)):
+            await shelf.boards.file({BOARD: [Filing("a", 1.0, time, score)]})
+        assert await shelf.boards.candidates(BOARD, 9) == [("a", 0.6)]
+
+    play(scenario)
