@@ -27,9 +27,15 @@ class Crash:
 
     point: str
     time: int
+    on_kafka: bool = False
+
+    @property
+    def failpoint(self) -> str:
+        """As a process is told of it."""
+        return f"{self.point}:{self.time}"
 
     def __str__(self) -> str:
-        return f"{self.point}:{self.time}"
+        return f"{self.failpoint} on Kafka" if self.on_kafka else self.failpoint
 
 
 class Run:
@@ -38,7 +44,7 @@ class Run:
     def __init__(self, settings: Settings, folder: Path, crash: Crash | None) -> None:
         self.settings, self.folder = settings, folder
         self.died = False
-        self._worker = self._start(str(crash) if crash else "")
+        self._worker = self._start(crash.failpoint if crash else "")
 
     def _start(self, failpoint: str) -> Child:
         given = {**environment(self.settings), "STREAMER_FAILPOINT": failpoint}

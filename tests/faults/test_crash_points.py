@@ -6,6 +6,7 @@ The state and what readers have in the end are compared with a run without a cra
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from streamer.failpoint import Point
 from streamer.settings import Settings
 from tests.faults import crash, results
 from tests.faults.crash import Crash
+from tests.faults.servers import KAFKA, NO_KAFKA, Kafka
 from tests.faults.story import inputs
 from tests.support.processes import own_group
 from tests.support.snapshot import differences
@@ -22,6 +24,8 @@ from tests.support.snapshot import differences
 AT_ONCE = 5
 SHARDS = 4
 TIMES = (1, 2, 3, 5, 8)
+KAFKA_SESSION_SECONDS = 6.0
+"""The shortest that Kafka allows."""
 FEW = {"born": (1,), "start-decided": (1, 2, 4), "watermarks-begun": (1, 2, 4)}
 OFTEN_ENOUGH = ("encodings", "filing", "filed", "announced", "committing", "committed", "decided")
 FEW |= dict.fromkeys((*OFTEN_ENOUGH, "told", "marked"), (1, 2, 3))
@@ -36,7 +40,9 @@ CASES = [
     if point not in EXPIRY
     for time in (SCRIPTS if point == "script" else FEW.get(point, TIMES))
 ]
+CASES += [replace(case, on_kafka=True) for case in CASES if case.time == 1]
 ALWAYS = {"script:3", "items:2", "scores:2", "filed:1", "committing:1", "decided:2"}
+ALWAYS |= {"sent:1 on Kafka", "committed:1 on Kafka"}
 """Tried in every test run, the others by `make faults`."""
 
 
@@ -56,20 +62,36 @@ def wrong(
     items = [item for item in request.session.items if item.fspath == request.fspath]  # type: ignore[attr-defined]
     cases = [item.callspec.params["case"] for item in items if hasattr(item, "callspec")]
     folder = tmp_path_factory.mktemp("crashes")
-    found = asyncio.run(_try_all(broker_address, redis_url, folder, cases))
-    results.add("faults.crash_points", len(cases), "crashes")
+    embedded = [case for case in cases if not case.on_kafka]
+    found = asyncio.run(_try_all(broker_address, redis_url, folder, embedded))
+    on_kafka = [case for case in cases if case.on_kafka]
+    if KAFKA and on_kafka:
+        kafka = Kafka(folder)
+        try:
+            found |= asyncio.run(
+                _try_all(
+                    kafka.address,
+                    redis_url,
+                    folder / "on-kafka",
+                    on_kafka,
+                    session_timeout_seconds=KAFKA_SESSION_SECONDS,
+                )
+            )
+        finally:
+            kafka.child.stop()
+    results.add("faults.crash_points", len(found), "crashes")
     results.add("faults.differences", sum(map(len, found.values())), "differences")
     return found
 
 
 async def _try_all(
-    broker_address: str, redis_url: str, folder: Path, cases: list[Crash]
+    broker_address: str, redis_url: str, folder: Path, cases: list[Crash], **more: float
 ) -> dict[str, list[str]]:
     records, room = inputs(), asyncio.Semaphore(AT_ONCE)
 
     async def run(name: str, case: Crash | None) -> Any:
         async with room:
-            settings = await asyncio.to_thread(_group, broker_address, redis_url)
+            settings = await asyncio.to_thread(_group, broker_address, redis_url, **more)
             return await crash.play(settings, folder / name, records, case)
 
     async def compared(case: Crash) -> list[str]:
@@ -87,7 +109,7 @@ async def _try_all(
     }
 
 
-def _group(broker_address: str, redis_url: str) -> Settings:
+def _group(broker_address: str, redis_url: str, **more: float) -> Settings:
     return own_group(
         broker_address,
         redis_url,
@@ -96,9 +118,12 @@ def _group(broker_address: str, redis_url: str) -> Settings:
         chunk_max_records=40,
         commit_interval_seconds=0.3,
         sweep_interval_seconds=3600.0,
+        **more,
     )
 
 
 @pytest.mark.parametrize("case", [_case(case) for case in CASES])
 def test_a_crash_leaves_no_trace(wrong: dict[str, list[str]], case: Crash) -> None:
+    if case.on_kafka and not KAFKA:
+        pytest.skip(NO_KAFKA)
     assert wrong[str(case)] == []
