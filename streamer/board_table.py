@@ -37,7 +37,9 @@ def board_table(board: str, decision: Decision | None, lines: int | None = None)
 
 
 def _percent(probability: float) -> str:
-    return ">99.9%" if probability > 0.999 else f"{100 * probability:.1f}%"
+    if probability > 0.999:
+        return ">99.9%"
+    return "<0.1%" if probability < 0.001 else f"{100 * probability:.1f}%"
 
 
 def _change(line: Line) -> str:

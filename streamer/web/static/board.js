@@ -1,6 +1,5 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
 let board = new URLSearchParams(location.search).get("board") || "all";
 let source = null;
 
@@ -16,10 +15,6 @@ function change(line) {
   const moved = line.previous_rank - line.rank;
   if (moved === 0) return ["·", "soft"];
   return moved > 0 ? [`▲ ${moved}`, "up"] : [`▼ ${-moved}`, "down"];
-}
-
-function percent(probability) {
-  return probability > 0.999 ? ">99.9%" : `${(100 * probability).toFixed(1)}%`;
 }
 
 function show(told) {

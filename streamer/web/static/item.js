@@ -1,6 +1,5 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
 const itemId = decodeURIComponent(location.pathname.replace("/item/", ""));
 const number = (value, digits = 3) =>
   value === null || value === undefined ? "—" : Number(value).toLocaleString(undefined, { maximumFractionDigits: digits });
@@ -46,7 +45,7 @@ function show(item) {
     ["launched", time(item.launch_time)], ["last event", time(item.last_event_time)],
     ["version", item.version], ["reviews read", item.reviews.encoded], ["sentiment", number(item.reviews.sentiment)],
   ]);
-  byId("probability").textContent = `${(100 * item.score.probability).toFixed(1)}%`;
+  byId("probability").textContent = percent(item.score.probability);
   byId("stage").textContent = item.score.stage;
   byId("stage").className = `stage ${item.score.stage}`;
   byId("reasons").textContent = item.score.reasons.join("   ");
