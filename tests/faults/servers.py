@@ -48,5 +48,9 @@ class Kafka:
         self.start()
 
     def start(self) -> None:
+        """It ends with the thread that starts it."""
         self.child.start()
+        self.wait()
+
+    def wait(self) -> None:
         self.child.wait_for_port(self._port, KAFKA_START_SECONDS)

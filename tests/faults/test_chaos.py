@@ -106,7 +106,8 @@ def test_the_broker_is_killed_and_comes_back(
     async def restart(fleet: Fleet) -> None:
         kafka.child.kill()
         await fleet.live(fleet.rng.uniform(1, 5))
-        await asyncio.to_thread(kafka.start)
+        kafka.child.start()
+        await asyncio.to_thread(kafka.wait)
 
     settings = group(kafka.address, redis_url)
     go_through(settings, redis_url, tmp_path, sales, 2, [restart] * ROUNDS)
