@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from kafka import TopicPartition
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import KafkaError
 
 from streamer.assess import Assessor
 from streamer.broker import administrator, log_ends
@@ -49,8 +49,10 @@ def _committed(broker: str, groups: Sequence[str]) -> dict[TopicPartition, int]:
         try:
             asked: dict[str, Any] = dict.fromkeys(groups)
             told: Any = admin.list_group_offsets(asked)
-        except CoordinatorNotAvailableError:  # a new broker has no coordinator yet
-            return {}
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            return {}  # a new broker has no coordinator yet
     found = [place for group in groups for place in (told.get(group) or {}).items()]
     return {place: max(0, committed.offset) for place, committed in found}
 
