@@ -15,7 +15,7 @@ from streamer.errors import StreamerError
 from streamer.settings import Settings
 from streamer.state.connection import connected, without_password
 from streamer.state.keys import Keys
-from streamer.topology import TEXTS, TOPICS
+from streamer.topology import TOPICS
 
 Verdict = Literal["ok", "warning", "wrong"]
 _DEFAULT_KEY = Settings.model_fields["user_key"].default.get_secret_value()
@@ -57,12 +57,10 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("topics", "ok", f"all {len(topics)} exist")
-    own = {settings.topic(TEXTS.name)}
-    behind = [t for t in topics.values() if t.exists and t.name not in own]
-    yield _lag("lag", settings, settings.group, behind, "start: streamer run")
-    texts = [t for t in topics.values() if t.exists and t.name in own]
+    there = [t for t in topics.values() if t.exists]
+    yield _lag("lag", settings, settings.group, there, "start: streamer run")
     advice = "start: streamer encoder"
-    yield _lag("encoder's lag", settings, settings.encoder_group, texts, advice)
+    yield _lag("encoder's lag", settings, settings.encoder_group, there, advice)
 
 
 def _lag(

@@ -76,7 +76,7 @@ def replay(
     ] = None,
     topic: Annotated[
         Literal["new-items", "user-behaviour"] | None,
-        typer.Option(help="What the rows are, unless the mapping says it."),
+        typer.Option(help="What the rows are, whatever the mapping says."),
     ] = None,
     speed: Speed = "max",
     broker: Broker = None,

@@ -28,7 +28,7 @@ async def replay_files(
     settings: Settings,
 ) -> Sent:
     """Plays the files, in order of time, and says what was sent. ``topic`` names the input that
-    the rows are for where neither their layout nor the mapping says it.
+    the rows are for, whatever the mapping says.
 
     Raises ConfigurationError, BrokerUnavailable.
     """

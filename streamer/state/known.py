@@ -127,7 +127,7 @@ class KnownItems:
         return self._items.get(item_id, NOTHING)
 
     def put(self, item_id: str, known: Known) -> None:
-        """Takes in what was just read of an item, unless it is too long to be kept."""
+        """Takes in what was just read of an item."""
         before = self._items.pop(item_id, None)
         self.bytes += known.bytes - (before.bytes if before else 0)
         self._items[item_id] = known

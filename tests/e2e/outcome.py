@@ -20,6 +20,7 @@ from streamer.topology import ITEM_SCORES, LAUNCH_RANK, TOPICS
 from streamer.window import Window, open_window
 from tests.support.logs import read
 from tests.support.processes import until
+from tests.support.told import followed
 
 QUIET_SECONDS = 4.0
 TOTALS = ("impression", "purchase", "review", "rating", "quantity", "value")
@@ -93,19 +94,6 @@ async def boards_as_told(
         if lines != boards[board]:
             found["boards"].append(f"{board} does not add up to what was decided")
     return boards
-
-
-def followed(messages: Iterable[dict[str, Any]]) -> list[str]:
-    """A board after these messages."""
-    ranks: dict[str, int] = {}
-    for message in messages:
-        if message["snapshot"]:
-            ranks = {}
-        for change in message["changes"]:
-            ranks.pop(change["item_id"], None)
-            if change["change"] != "left":
-                ranks[change["item_id"]] = change["rank"]
-    return sorted(ranks, key=ranks.__getitem__)
 
 
 def _item_complaints(

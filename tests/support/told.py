@@ -73,7 +73,7 @@ def boards(records: Iterable[Any], scores: dict[str, Any]) -> dict[str, Any]:
             wrong[board].append(f"{sequence} was told before {sequence - 1}")
     found: dict[str, Any] = {}
     for board, history in histories.items():
-        order = _followed(msgpack.unpackb(history[n]) for n in sorted(history))
+        order = followed(msgpack.unpackb(history[n]) for n in sorted(history))
         chances = [scores[item]["probability"] for item in order]
         if any(b > a + TIE for a, b in pairwise(chances)):
             wrong[board].append("not in the order of the scores")
@@ -81,7 +81,7 @@ def boards(records: Iterable[Any], scores: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _followed(messages: Iterable[dict[str, Any]]) -> list[str]:
+def followed(messages: Iterable[dict[str, Any]]) -> list[str]:
     """The items of a board in order after these messages."""
     ranks: dict[str, int] = {}
     for message in messages:
