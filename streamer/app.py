@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
-from streamer import lean, metrics
+from streamer import lean, metrics, way
 from streamer.agents import behaviour, catalogue, encodings, ranks
 from streamer.faust_app import StreamerApp, run
+from streamer.flow import Flow
 from streamer.interrupt import cancelled
 from streamer.ranking import Ranker
 from streamer.settings import Settings
@@ -30,11 +32,17 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
     app.start_offsets = worker.start_offsets
     ranker = Ranker(worker)
     sweep = Sweep(worker.assess, worker.outputs, worker.filer, worker.boards, settings)
-    for agent in (behaviour, catalogue, encodings):
-        agent.register(app, worker)
+    bounds = settings.batches_at_once, settings.batch_max_records
+    events = Flow(partial(way.go, worker), *bounds, app.fail)
+    texts_read = Flow(partial(way.go_encoded, worker), *bounds, app.fail)
+    behaviour.register(app, events)
+    catalogue.register(app, events)
+    encodings.register(app, texts_read)
     ranks.register(app, ranker)
     metrics.MODEL_INFO.labels(worker.assess.judge.bundle.name).set(1)
     loops = [
+        events.run,
+        texts_read.run,
         worker.filer.run,
         ranker.run,
         lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),

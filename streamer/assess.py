@@ -8,11 +8,11 @@ from streamer import metrics
 from streamer.clock import StreamClock
 from streamer.judge import Judge, Judged
 from streamer.patience import Calling, patiently
-from streamer.state.features import needed_kin
+from streamer.state.features import ensure_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import KnownItems
 from streamer.state.reading import read_items
 from streamer.state.store import Store
+from streamer.state.table import ItemTable
 from streamer.state.touched import Touched
 
 
@@ -32,18 +32,18 @@ class Assessor:
         self.store = store
         self.judge = judge
         self.clock = clock
-        self.known = KnownItems(cache_bytes)
+        self.table = ItemTable(cache_bytes)
         self.kin = KinTable()
 
     async def score(self, items: Touched) -> Judged:
         """The items' scores as of now."""
         with metrics.PHASE_SECONDS.labels("score").time():
-            await self._calling(lambda: self.kin.ensure(self.store, needed_kin(items)))
+            await self._calling(lambda: ensure_kin(items, self.kin, self.store))
             return self.judge.judge(items, self.kin, self.clock.now())
 
     async def refresh(self, item_ids: Sequence[str]) -> Judged:
         """Those of the items that have a state, with their scores as of now."""
-        items = await self._calling(lambda: read_items(self.store, item_ids, self.known))
+        items = await self._calling(lambda: read_items(self.store, item_ids, self.table))
         return await self.score(items)
 
     async def learn_time(self) -> None:
@@ -52,5 +52,5 @@ class Assessor:
 
     def forget_everything(self) -> None:
         """Empties what is at hand: Redis was found to have lost writes."""
-        self.known.clear()
+        self.table.doubt_everything()
         self.kin.clear()

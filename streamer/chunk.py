@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,13 +38,17 @@ class Chunk:
     end: int
     offsets: NDArray[np.int64]
     timestamps_ms: NDArray[np.int64]
-    keys: list[bytes | None]
+    keys: Sequence[bytes | None]
     values: list[bytes | None]
     reread: bool = False
     source: Source | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def let_go(self) -> None:
+        """The records are not needed any more, only where the chunk is from."""
+        self.keys, self.values = [], []
 
     def processed(self) -> None:
         """Its scores are published: its place in memory may be given to the next one."""

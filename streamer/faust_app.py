@@ -20,7 +20,7 @@ from streamer.transport import ChunkSchema, StartOffsets, from_committed
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 6.0
-FETCH_BYTES = 1024 * 1024
+FETCH_BYTES = 2 * 1024 * 1024
 """Fetched of a partition at once, and kept until chunks of it are handed out."""
 BATCH_BYTES = 256 * 1024
 """Written to a partition at once: the producer has one batch a partition on its way, so a chunk's

@@ -7,49 +7,46 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer import failpoint
 from streamer.chunk import Chunk
 from streamer.events import BoardChange
 from streamer.judge import Judged
-from streamer.launch.boards import boards_of, may_be_listed
+from streamer.launch.boards import boards_of, listable
 from streamer.patience import patiently
 from streamer.publish import Publisher
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Filing
-from streamer.state.known import Facts
 from streamer.topology import BOARD_CHANGES
 from streamer.wire import pack
 
-Floats = NDArray[np.float64]
+OFF_ITEMS = 100_000
+"""Items of which it is remembered that they were last filed as not to be listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What filing needs of a chunk's scores, and nothing that would keep the rest in memory."""
+    """What filing needs of scores, and nothing that would keep the rest in memory; ``listed`` says
+    which items may be listed."""
 
     ids: list[str]
-    facts: list[Facts | None]
-    versions: Floats
-    probability: Floats
+    boards: list[tuple[str, ...]]
+    listed: list[bool]
+    versions: list[float]
+    probability: list[float]
     time: float
-
-    @classmethod
-    def of(cls, judged: Judged) -> Scored:
-        facts = [known.facts for known in judged.items.known]
-        probability = judged.scores.probability
-        return cls(judged.items.ids, facts, judged.versions.copy(), probability, judged.time)
 
     def age(self, place: int) -> tuple[float, float]:
         """The version and stream time of a score: of two, the larger is the later one."""
-        return float(self.versions[place]), self.time
+        return self.versions[place], self.time
 
 
 class Filer:
     """Collects what was scored; files each item's latest score, names the boards that changed on
-    `board-changes`, and only then lets the chunks be committed."""
+    `board-changes`, and only then lets the chunks be committed.
+
+    An item that is not to be listed is filed once as such, not again as long as that is so: the
+    sweep files ``everything`` again, and whoever decides a board takes off what must not be there.
+    """
 
     def __init__(self, boards: Boards, publisher: Publisher, settings: Settings) -> None:
         self._boards = boards
@@ -57,12 +54,35 @@ class Filer:
         self._settings = settings
         self._scored: list[Scored] = []
         self._chunks: list[Chunk] = []
+        self._off: set[str] = set()
 
-    def add(self, judged: Judged, chunk: Chunk | None = None) -> None:
-        """Takes the scores of a chunk's items, and the chunk itself, to be marked as done."""
-        self._scored.append(Scored.of(judged))
-        if chunk is not None:
-            self._chunks.append(chunk)
+    def add(
+        self, judged: Judged, chunks: Sequence[Chunk] = (), *, everything: bool = False
+    ) -> None:
+        """Takes the scores of a batch's items, and its chunks, to be marked as done."""
+        ids, known = judged.items.ids, judged.items.known
+        listed = listable(known, judged.time, self._settings.launch_window_days)
+        places = [
+            place
+            for place, item_id in enumerate(ids)
+            if known[place].facts and (listed[place] or everything or item_id not in self._off)
+        ]
+        self._off.difference_update([ids[place] for place in places if listed[place]])
+        self._scored.append(
+            Scored(
+                [ids[place] for place in places],
+                [boards_of(facts) for place in places if (facts := known[place].facts)],
+                [listed[place] for place in places],
+                judged.versions[places].tolist(),
+                judged.scores.probability[places].tolist(),
+                judged.time,
+            )
+        )
+        self._chunks += chunks
+
+    def forget(self) -> None:
+        """What was filed may be lost."""
+        self._off.clear()
 
     async def run(self) -> None:
         """Files once per interval, for ever."""
@@ -74,11 +94,12 @@ class Filer:
         """Files the latest score of every item collected so far."""
         scored, self._scored = self._scored, []
         chunks, self._chunks = self._chunks, []
-        by_board = filings(scored, self._settings.launch_window_days)
+        by_board = filings(scored)
         if by_board:
             failpoint.passing("filing")
             await patiently(lambda: self._boards.file(by_board))
             failpoint.passing("filed")
+            self._note_off(by_board)
             await self._announce(by_board)
             failpoint.passing("announced")
         for chunk in chunks:
@@ -92,8 +113,15 @@ class Filer:
         ]
         await self._publisher.publish(self._settings.topic(BOARD_CHANGES.name), records)
 
+    def _note_off(self, by_board: dict[str, list[Filing]]) -> None:
+        if len(self._off) > OFF_ITEMS:
+            self._off.clear()
+        self._off.update(
+            filed.item_id for some in by_board.values() for filed in some if filed.score is None
+        )
 
-def filings(scored: Sequence[Scored], launch_window_days: float) -> dict[str, list[Filing]]:
+
+def filings(scored: Sequence[Scored]) -> dict[str, list[Filing]]:
     """By board, where each item belongs by its latest score."""
     latest: dict[str, tuple[Scored, int]] = {}
     for some in scored:
@@ -103,10 +131,8 @@ def filings(scored: Sequence[Scored], launch_window_days: float) -> dict[str, li
                 latest[item_id] = some, place
     by_board: defaultdict[str, list[Filing]] = defaultdict(list)
     for item_id, (some, place) in latest.items():
-        facts = some.facts[place]
-        if facts:
-            listed = may_be_listed(facts, some.time, launch_window_days)
-            score = float(some.probability[place]) if listed else None
-            for board in boards_of(facts):
-                by_board[board].append(Filing(item_id, *some.age(place), score))
+        score = some.probability[place] if some.listed[place] else None
+        filing = Filing(item_id, *some.age(place), score)
+        for board in some.boards[place]:
+            by_board[board].append(filing)
     return by_board

@@ -1,8 +1,9 @@
-"""From raw chunks to batches that can be applied: read, validated, freed of duplicates."""
+"""From raw chunks to ranges that can be applied: read, validated, freed of duplicates."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +15,8 @@ from streamer import metrics, wire
 from streamer.chunk import Chunk
 from streamer.events import Behaviour, DeadLetter, Encoding, NewItem, Text
 from streamer.settings import Settings
-from streamer.state.behaviour import BehaviourBatch
-from streamer.state.catalogue import CatalogueBatch, tie_order
-from streamer.state.columns import Pseudonyms, columns
+from streamer.state.batch import Range
+from streamer.state.catalogue import tie_order
 from streamer.state.duplicates import DuplicateWindow
 from streamer.topology import NEW_ITEMS
 from streamer.validity import Limits
@@ -34,40 +34,50 @@ class _Window:
 
 
 @dataclass(slots=True)
+class Taken:
+    """What came of chunks that follow one another: their range, the texts in it for the inference
+    worker, and what can't be used."""
+
+    chunks: list[Chunk]
+    range: Range
+    texts: list[Text]
+    dead_letters: list[DeadLetter]
+
+
+@dataclass(slots=True)
 class Intake:
     """Reads chunks in the order in which they come, each partition's from one log."""
 
     settings: Settings
     _windows: dict[tuple[str, int], _Window] = field(default_factory=dict)
-    _pseudonyms: Pseudonyms = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._pseudonyms = Pseudonyms(self.settings.user_key.get_secret_value())
+    def take(self, chunks: Sequence[Chunk]) -> list[Taken]:
+        """The chunks read, those of a partition as one range. Their records are let go."""
+        found: dict[tuple[str, int], list[_Read]] = {}
+        for chunk in chunks:
+            read = self._read(chunk)
+            chunk.let_go()
+            found.setdefault((chunk.topic, chunk.partition), []).append(read)
+        return [_together(parts) for parts in found.values()]
 
-    def behaviour(self, chunk: Chunk) -> tuple[BehaviourBatch, list[Text], list[DeadLetter]]:
-        """The chunk's events, the reviews among them as texts, and what can't be used."""
-        read = wire.behaviours.read(chunk, self._limits())
+    def _read(self, chunk: Chunk) -> _Read:
+        new_items = self._new_items(chunk)
+        reader: wire.Reader[Any] = wire.new_items if new_items else wire.behaviours
+        read = reader.read(chunk, self._limits())
         events, offsets, duplicates = self._distinct(chunk, read)
-        rows = columns(events, offsets, self._pseudonyms)
-        batch = BehaviourBatch(chunk, rows, duplicates, _offsets(read.dead_letters))
-        texts = [
-            review_text(event, event.event_id or _place(chunk, offset))
-            for event, offset in zip(events, offsets.tolist(), strict=True)
-            if event.type == "review"
-        ]
-        return batch, texts, read.dead_letters
+        texts = _descriptions if new_items else _reviews
+        return _Read(
+            chunk,
+            new_items,
+            events,
+            offsets,
+            duplicates,
+            texts(chunk, events, offsets),
+            read.dead_letters,
+        )
 
-    def catalogue(self, chunk: Chunk) -> tuple[CatalogueBatch, list[Text], list[DeadLetter]]:
-        """The chunk's events, their descriptions as texts, and what can't be used."""
-        read = wire.new_items.read(chunk, self._limits())
-        events, offsets, duplicates = self._distinct(chunk, read)
-        batch = CatalogueBatch(chunk, events, offsets, duplicates, _offsets(read.dead_letters))
-        texts = [
-            description_text(event, event.event_id or _place(chunk, offset))
-            for event, offset in zip(events, offsets.tolist(), strict=True)
-            if event.type == "upsert"
-        ]
-        return batch, texts, read.dead_letters
+    def _new_items(self, chunk: Chunk) -> bool:
+        return chunk.topic == self.settings.topic(NEW_ITEMS.name)
 
     def encodings(self, chunk: Chunk) -> tuple[list[Encoding], list[DeadLetter]]:
         """The chunk's encodings, and what can't be used."""
@@ -78,8 +88,7 @@ class Intake:
     def remember(self, chunk: Chunk) -> None:
         """Takes a chunk that is not to be applied into the duplicate window: the ids of its events,
         not those of its dead letters, which may be sent again as they are."""
-        new_items = chunk.topic == self.settings.topic(NEW_ITEMS.name)
-        reader: wire.Reader[Any] = wire.new_items if new_items else wire.behaviours
+        reader: wire.Reader[Any] = wire.new_items if self._new_items(chunk) else wire.behaviours
         read = reader.read(chunk, self._limits())
         self._window(chunk).duplicates([event.event_id for event in read.events], read.offsets)
 
@@ -110,6 +119,35 @@ class Intake:
         return once, read.offsets[~twice], read.offsets[twice]
 
 
+@dataclass(slots=True)
+class _Read:
+    """One chunk read."""
+
+    chunk: Chunk
+    new_items: bool
+    events: list[Any]
+    offsets: Ints
+    duplicates: Ints
+    texts: list[Text]
+    dead_letters: list[DeadLetter]
+
+
+def _together(parts: Sequence[_Read]) -> Taken:
+    events = [event for part in parts for event in part.events]
+    letters = [letter for part in parts for letter in part.dead_letters]
+    whole = Range.of(parts[0].chunk)
+    whole.end = parts[-1].chunk.end
+    if parts[0].new_items:
+        whole.catalogue = events
+    else:
+        whole.behaviour = events
+    whole.offsets = np.concatenate([part.offsets for part in parts])
+    whole.duplicates = np.concatenate([part.duplicates for part in parts])
+    whole.dead = np.array([letter.offset for letter in letters], np.int64)
+    texts = [text for part in parts for text in part.texts]
+    return Taken([part.chunk for part in parts], whole, texts, letters)
+
+
 def _count(chunk: Chunk, applied: int, duplicates: int, dead: list[DeadLetter]) -> None:
     metrics.CHUNKS.labels(chunk.topic).inc()
     metrics.CHUNK_RECORDS.labels(chunk.topic).observe(len(chunk))
@@ -119,8 +157,20 @@ def _count(chunk: Chunk, applied: int, duplicates: int, dead: list[DeadLetter]) 
         metrics.DEAD_LETTERS.labels(letter.code).inc()
 
 
-def _offsets(letters: list[DeadLetter]) -> Ints:
-    return np.array([letter.offset for letter in letters], np.int64)
+def _reviews(chunk: Chunk, events: Sequence[Behaviour], offsets: Ints) -> list[Text]:
+    return [
+        review_text(event, event.event_id or _place(chunk, offset))
+        for event, offset in zip(events, offsets.tolist(), strict=True)
+        if event.type == "review"
+    ]
+
+
+def _descriptions(chunk: Chunk, events: Sequence[NewItem], offsets: Ints) -> list[Text]:
+    return [
+        description_text(event, event.event_id or _place(chunk, offset))
+        for event, offset in zip(events, offsets.tolist(), strict=True)
+        if event.type == "upsert"
+    ]
 
 
 def _place(chunk: Chunk, offset: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from streamer.chunk import Chunk
 
-MAX_CHUNKS = 2
+MAX_CHUNKS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +54,9 @@ class Lane:
         )
 
     def issue(self, chunk: Chunk) -> None:
-        issued = _Issued(chunk.start, chunk.end, len(chunk), sum(len(v) for v in chunk.values if v))
+        issued = _Issued(
+            chunk.start, chunk.end, len(chunk), sum(map(len, filter(None, chunk.values)))
+        )
         self._issued.append(issued)
         self._by_start[chunk.start] = issued
         self.position = chunk.end

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from streamer import metrics
 from streamer.chunk import Chunk
@@ -19,7 +19,10 @@ from streamer.settings import Settings
 from streamer.topology import DEAD_LETTERS, ENCODINGS, ITEM_SCORES, TEXTS, Topic
 from streamer.wire import pack
 
-TOLD_ITEMS = 20_000
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+TOLD_ITEMS = 50_000
 """Items of which it is remembered what was told last."""
 IN_FLIGHT_SECONDS = 600.0
 """No score is overtaken by a newer one for longer than this."""
@@ -38,7 +41,7 @@ class Outputs:
         self._publisher = publisher
         self._settings = settings
         self._monotonic = monotonic
-        self._told: dict[str, _Told] = {}
+        self._told = _Told(TOLD_ITEMS)
 
     async def scores(self, judged: Judged) -> None:
         """Publishes the scores that are worth it (see ``score_min_change``), never an older version
@@ -52,7 +55,7 @@ class Outputs:
     async def forgotten(self, item_ids: Sequence[str]) -> None:
         """Tombstones for items whose state expires; should one come again, its versions begin anew."""
         for item_id in item_ids:
-            self._told.pop(item_id, None)
+            self._told.forget(item_id)
         await self._send(ITEM_SCORES, [(item_id.encode(), None) for item_id in item_ids])
 
     async def texts(self, texts: Sequence[Text]) -> None:
@@ -76,43 +79,64 @@ class Outputs:
         if records:
             await self._publisher.publish(self._settings.topic(topic.name), records)
 
-    def _worth(self, judged: Judged) -> np.ndarray:
+    def _worth(self, judged: Judged) -> Mask:
         """Which scores are newer than what was told, and moved enough or waited long enough.
 
         Older than what was told a while ago is a score only of an item that expired and came again.
         """
-        least, longest = self._settings.score_min_change, self._settings.score_max_interval_seconds
-        always = not least and not longest
-        worth = np.zeros(len(judged), bool)
+        told, versions, probability = self._told, judged.versions, judged.scores.probability
+        places = told.places(judged.items.ids)
         at = self._monotonic()
-        rows = zip(
-            judged.items.ids,
-            judged.versions.tolist(),
-            judged.scores.probability.tolist(),
-            strict=True,
-        )
-        for place, (item_id, version, probability) in enumerate(rows):
-            told = self._told.get(item_id, _NEVER)
-            if version < told.version and at - told.at < IN_FLIGHT_SECONDS:
-                continue
-            moved = bool(least) and abs(probability - told.probability) >= least
-            waited = bool(longest) and judged.time - told.time >= longest
-            if always or moved or waited or told is _NEVER:
-                worth[place] = True
-                self._told[item_id] = _Told(version, probability, judged.time, at)
-        while len(self._told) > TOLD_ITEMS:
-            del self._told[next(iter(self._told))]
+        overtaken = (versions < told.version[places]) & (at - told.at[places] < IN_FLIGHT_SECONDS)
+        worth: Mask = self._moved(judged, places) & ~overtaken
+        new = worth & (places == 0)
+        places[new] = told.more([judged.items.ids[p] for p in np.flatnonzero(new).tolist()])
+        rows = places[worth]
+        told.version[rows], told.probability[rows] = versions[worth], probability[worth]
+        told.time[rows], told.at[rows] = judged.time, at
         return worth
 
+    def _moved(self, judged: Judged, places: Ints) -> Mask:
+        least, longest = self._settings.score_min_change, self._settings.score_max_interval_seconds
+        if not least and not longest:
+            return np.ones(len(judged), bool)
+        moved: Mask = places == 0
+        if least:
+            moved |= np.abs(judged.scores.probability - self._told.probability[places]) >= least
+        if longest:
+            moved |= judged.time - self._told.time[places] >= longest
+        return moved
 
-class _Told(NamedTuple):
-    version: float
-    probability: float
-    time: float
-    at: float
 
+class _Told:
+    """What was told last of as many items as are remembered, a place each; the place 0 is that of
+    all others."""
 
-_NEVER = _Told(-1.0, -1.0, -np.inf, -np.inf)
+    def __init__(self, most: int) -> None:
+        self._place: dict[str, int] = {}
+        self._ids = [""] * (most + 1)
+        self._next = 1
+        self.version, self.probability = np.full((2, most + 1), -1.0)
+        self.time, self.at = np.full((2, most + 1), -np.inf)
+
+    def places(self, ids: Sequence[str]) -> Ints:
+        get = self._place.get
+        return np.array([get(item_id, 0) for item_id in ids], np.int64)
+
+    def more(self, ids: Sequence[str]) -> list[int]:
+        """Places for items that have none; those remembered for longest give way."""
+        return [self._take(item_id) for item_id in ids]
+
+    def _take(self, item_id: str) -> int:
+        place = self._next
+        self._next = place % (len(self._ids) - 1) + 1
+        self._place.pop(self._ids[place], None)
+        self._ids[place], self._place[item_id] = item_id, place
+        return place
+
+    def forget(self, item_id: str) -> None:
+        if place := self._place.pop(item_id, 0):
+            self._ids[place] = ""
 
 
 def _first_quarter(partitions: int) -> range:
@@ -130,5 +154,5 @@ def _key(message: Struct) -> bytes:
 
 def observe_latency(chunk: Chunk) -> None:
     """Counts how long the chunk's events took from the broker to here."""
-    if len(chunk):
+    if len(chunk.timestamps_ms):
         metrics.EVENT_TO_SCORE_SECONDS.observe_many(time.time() - chunk.timestamps_ms / 1000)

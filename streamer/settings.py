@@ -63,16 +63,19 @@ class Settings(BaseSettings):
     partitions: Count = Field(4, description="partitions of each topic that is created")
     replication_factor: Count = Field(1, description="replicas of each topic that is created")
     shards: Annotated[int, Field(ge=1, le=256)] = Field(
-        16, description="hash slots the state is spread over; fixed when a store is born"
+        4, description="hash slots the state is spread over; fixed when a store is born"
     )
 
-    chunk_max_records: Count = Field(4000, description="records of one partition handled at once")
-    in_flight_max_records: Count = Field(4_000, description="records per partition not yet done")
+    chunk_max_records: Count = Field(8000, description="records of one partition handled at once")
+    in_flight_max_records: Count = Field(16_000, description="records per partition not yet done")
     in_flight_max_bytes: Count = Field(
         32 * 2**20, description="bytes per partition not yet done; a larger record passes alone"
     )
-    chunks_at_once: Count = Field(
-        3, description="chunks that a worker has decoded and not yet scored; bounds its memory"
+    batch_max_records: Count = Field(
+        16_000, description="a batch of chunks of several partitions is full from here on"
+    )
+    batches_at_once: Count = Field(
+        2, description="batches that a worker has decoded and not yet scored; bounds its memory"
     )
     commit_interval_seconds: Positive = Field(1.0, description="how often offsets are committed")
     session_timeout_seconds: Positive = Field(
@@ -125,8 +128,7 @@ class Settings(BaseSettings):
         300.0, description="every live item is scored again within this time"
     )
     item_cache_max_bytes: Count = Field(
-        12 * 2**20,
-        description="of items' facts and texts' vectors a worker keeps this much at hand",
+        64 * 2**20, description="of items' records and facts a worker keeps this much at hand"
     )
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")

@@ -87,7 +87,7 @@ class Sweep:
     async def _again(self, shard: int, ids: list[str]) -> None:
         judged = await self._assess.refresh(ids)
         await self._outputs.scores(judged)
-        self._filer.add(judged)
+        self._filer.add(judged, everything=True)
         metrics.SWEPT_ITEMS.inc(len(ids))
         before = judged.time - self._settings.item_retention_days * DAY
         last = np.fmax(launch_times(judged.items), judged.items.x[:, _LAST_TIME])

@@ -21,7 +21,8 @@ from typing import Any
 import aiokafka
 import numpy as np
 import structlog
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.consumer.fetcher import FetchError, FetchResult
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -32,6 +33,7 @@ from streamer import failpoint
 from streamer.broker import log_ends
 from streamer.chunk import Chunk
 from streamer.errors import BrokerUnavailable, Stalled, StreamerError
+from streamer.fetched import Fetched, Portions
 from streamer.lane import Lane
 from streamer.settings import Settings
 from streamer.state.birth import Extent
@@ -62,6 +64,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
+        self._portions: dict[TP, Portions] = {}
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -76,6 +79,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return None
         error: BaseException | None = coordinator._pending_exception
         return error
+
+    async def on_start(self) -> None:
+        """Raises BrokerUnavailable where the broker that had answered is gone again."""
+        try:
+            await super().on_start()
+        except KafkaError as error:
+            raise BrokerUnavailable(f"Kafka does not answer any more: {error!r}") from error
 
     async def on_thread_stop(self) -> None:
         """Where no broker answers, aiokafka lets the end of the fetch that it has cancelled itself
@@ -97,26 +107,66 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         )
         return dict(zip(partitions, found, strict=True))
 
-    async def _fetch_records(
+    async def _fetch_records(  # type: ignore[override]
         self,
         consumer: aiokafka.AIOKafkaConsumer,
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,
-    ) -> dict[TP, list[Any]]:
+    ) -> dict[TP, Fetched]:
         if not self.consumer.flow_active:
             return {}
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError()
         with fetcher._subscriptions.fetch_context():
+            if fetcher._subscriptions.reassignment_in_progress:
+                await fetcher._subscriptions.wait_for_assignment()
             order = sorted(active_partitions)
             self._turn += 1
             first = self._turn % len(order)
-            found: dict[TP, list[Any]] = {}
-            for tp in order[first:] + order[:first]:
-                found |= await fetcher.fetched_records([tp], 0, max_records)
-            return found or await fetcher.fetched_records(order, timeout, max_records)
+            order = order[first:] + order[:first]
+            found = self._taken(fetcher, order, max_records)
+            if not found and await _more(fetcher, timeout or 0.0):
+                found = self._taken(fetcher, order, max_records)
+            return found
+
+    def _taken(self, fetcher: Any, order: list[TP], most: int | None) -> dict[TP, Fetched]:
+        """A portion of every partition of which something has come. Raises what a fetch failed
+        with."""
+        found: dict[TP, Fetched] = {}
+        for gone in self._portions.keys() - fetcher._records.keys():
+            del self._portions[gone]
+        for tp in order:
+            fetch = fetcher._records.get(tp)
+            if fetch is None:
+                continue
+            some = self._portion(tp, fetch, most or 1) if isinstance(fetch, FetchResult) else None
+            if not isinstance(fetch, FetchResult) or not fetch.has_more():
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+            if isinstance(fetch, FetchError):
+                fetch.check_raise()
+            if some:
+                found[tp] = some
+        return found
+
+    def _portion(self, tp: TP, fetch: FetchResult, most: int) -> Fetched | None:
+        portions = self._portions.get(tp)
+        if portions is None or portions.fetch is not fetch:
+            portions = self._portions[tp] = Portions(fetch)
+        return portions.take(most)
+
+
+async def _more(fetcher: Any, timeout: float) -> bool:
+    """Waits until a fetch has come, and says whether one has."""
+    waiter = fetcher._create_fetch_waiter()
+    done, _ = await asyncio.wait([waiter], timeout=timeout)
+    if not done:
+        waiter.cancel()
+        return False
+    waiter.result()
+    return True
 
 
 StartOffsets = Callable[[list[Extent]], Awaitable[Mapping[tuple[str, int], tuple[int, int]]]]
@@ -217,6 +267,7 @@ class ChunkConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         if not records or self.should_stop:
             return
+        found: Any
         for aiotp, found in records.items():
             tp = TP(aiotp.topic, aiotp.partition)
             if not self.flow_active or generation != self.app.consumer_generation_id:
@@ -224,7 +275,7 @@ class ChunkConsumer(driver.Consumer):
             lane = self.lanes.get(tp)
             if lane is None:
                 continue
-            if not await self._follows(tp, lane, found[0].offset):
+            if not await self._follows(tp, lane, int(found.offsets[0])):
                 self._reopen_soon(tp)
                 continue
             for chunk in self._chunks(tp, lane, found):
@@ -243,30 +294,29 @@ class ChunkConsumer(driver.Consumer):
         log.warning("the log does not go on", topic=tp.topic, expected=lane.position, offset=offset)
         return False
 
-    def _chunks(self, tp: TP, lane: Lane, records: list[Any]) -> Iterator[Chunk]:
-        """The records as a chunk, or as two where processing resumes in the middle."""
-        offsets = np.array([record.offset for record in records])
-        cut = int(np.searchsorted(offsets, lane.resume)) if lane.position < lane.resume else 0
-        end = int(offsets[-1]) + 1
+    def _chunks(self, tp: TP, lane: Lane, found: Fetched) -> Iterator[Chunk]:
+        """What was fetched as a chunk, or as two where processing resumes in the middle."""
+        cut = 0
+        if lane.position < lane.resume:
+            cut = int(np.searchsorted(found.offsets, lane.resume))
         if cut:
-            first_end = lane.resume if cut < len(records) else min(end, lane.resume)
-            yield self._chunk(tp, lane, records[:cut], offsets[:cut], first_end, reread=True)
-        if cut < len(records):
-            yield self._chunk(tp, lane, records[cut:], offsets[cut:], end, reread=False)
+            end = lane.resume if cut < len(found) else min(found.next, lane.resume)
+            yield self._chunk(tp, lane, found.part(slice(cut)), end, reread=True)
+        if cut < len(found):
+            rest = found.part(slice(cut, None)) if cut else found
+            yield self._chunk(tp, lane, rest, found.next, reread=False)
 
-    def _chunk(
-        self, tp: TP, lane: Lane, records: list[Any], offsets: Any, end: int, *, reread: bool
-    ) -> Chunk:
+    def _chunk(self, tp: TP, lane: Lane, found: Fetched, end: int, *, reread: bool) -> Chunk:
         return Chunk(
             topic=tp.topic,
             partition=tp.partition,
             log=lane.log,
             start=lane.position,
             end=end,
-            offsets=offsets,
-            timestamps_ms=np.array([record.timestamp for record in records]),
-            keys=[record.key for record in records],
-            values=[record.value for record in records],
+            offsets=found.offsets,
+            timestamps_ms=found.timestamps_ms,
+            keys=found.keys,
+            values=found.values,
             reread=reread,
         )
 

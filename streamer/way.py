@@ -1,72 +1,94 @@
-"""The way of a chunk of an input topic, from raw records to acknowledged scores."""
+"""The way of a batch of the input topics, from raw records to acknowledged scores."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections import Counter
 
 from streamer import failpoint, metrics
 from streamer.chunk import Chunk
-from streamer.events import DeadLetter, Text
-from streamer.intake import Intake
+from streamer.intake import Taken
 from streamer.patience import patiently
-from streamer.state import behaviour, catalogue
-from streamer.state.behaviour import BehaviourBatch
-from streamer.state.catalogue import CatalogueBatch
-from streamer.state.kin import KinTable
-from streamer.state.known import KnownItems
-from streamer.state.store import Store
-from streamer.state.touched import Touched
+from streamer.state.batch import Batch, Range
+from streamer.state.encoded import apply_encodings
+from streamer.state.items import Applied, apply_items
+from streamer.state.phases import LostWrites
+from streamer.state.relatives import apply_kin
 from streamer.worker import Worker
 
-B = TypeVar("B", BehaviourBatch, CatalogueBatch)
 
+async def go(worker: Worker, chunks: list[Chunk]) -> None:
+    """Takes chunks all the way.
 
-@dataclass(frozen=True)
-class Counted(Generic[B]):
-    """How the chunks of one topic are read and applied."""
-
-    read: Callable[[Intake, Chunk], tuple[B, list[Text], list[DeadLetter]]]
-    apply_items: Callable[[Store, B, KnownItems], Awaitable[Touched]]
-    apply_kin: Callable[[Store, B, Touched, KinTable], Awaitable[None]]
-
-
-BEHAVIOUR = Counted(Intake.behaviour, behaviour.apply_items, behaviour.apply_kin)
-CATALOGUE = Counted(Intake.catalogue, catalogue.apply_items, catalogue.apply_kin)
-
-
-async def go(worker: Worker, chunk: Chunk, kind: Counted[Any]) -> None:
-    """Takes a chunk all the way.
-
-    Chunks of a partition overlap, but pass each phase in order. The chunk is done, and its offsets
-    may be committed, when its scores are acknowledged and its items filed (see filing.py). Raises
-    LostWrites, StreamerError.
+    Batches overlap, but pass each phase in order. A chunk is done, and its offsets may be
+    committed, when its scores are acknowledged and its items filed (see filing.py). What Redis has
+    lost is read again; the rest goes on. Raises StreamerError.
     """
-    if chunk.reread:
-        worker.intake.remember(chunk)
-        chunk.done()
-        return
-    with worker.turns.of(chunk) as places:
-        with metrics.PHASE_SECONDS.labels("read").time():
-            batch, texts, dead_letters = kind.read(worker.intake, chunk)
-        failpoint.passing("read")
-        async with places.turn("items"):
-            with metrics.PHASE_SECONDS.labels("items").time():
-                items = await patiently(
-                    lambda: kind.apply_items(worker.store, batch, worker.assess.known)
-                )
-        failpoint.passing("items")
-        async with places.turn("kin"):
-            with metrics.PHASE_SECONDS.labels("kin").time():
-                await patiently(
-                    lambda: kind.apply_kin(worker.store, batch, items, worker.assess.kin)
-                )
-    failpoint.passing("kin")
+    for chunk in chunks:
+        if chunk.reread:
+            worker.intake.remember(chunk)
+            chunk.done()
+    with metrics.PHASE_SECONDS.labels("read").time():
+        taken = worker.intake.take([chunk for chunk in chunks if not chunk.reread])
+    failpoint.passing("read")
+    while taken:
+        try:
+            await _go(worker, taken)
+            return
+        except LostWrites as lost:
+            taken = _without(worker, taken, lost)
+
+
+async def _go(worker: Worker, taken: list[Taken]) -> None:
+    batch = Batch.of([each.range for each in taken], worker.store.keys, worker.pseudonyms)
+    applied = await _applied(worker, batch)
     worker.assess.clock.advance(batch.clock)
-    await worker.outputs.dead_letters(dead_letters)
+    await worker.outputs.dead_letters([letter for each in taken for letter in each.dead_letters])
     failpoint.passing("dead-letters")
-    await worker.outputs.texts(texts)
+    await worker.outputs.texts([text for each in taken for text in each.texts])
     failpoint.passing("texts")
-    await worker.tell(items, chunk)
-    chunk.processed()
+    await worker.tell(applied.items, [chunk for each in taken for chunk in each.chunks])
+
+
+async def _applied(worker: Worker, batch: Batch) -> Applied:
+    async with worker.items_turn:
+        with metrics.PHASE_SECONDS.labels("items").time():
+            applied = await patiently(lambda: apply_items(worker.store, batch, worker.assess.table))
+    failpoint.passing("items")
+    async with worker.kin_turn:
+        with metrics.PHASE_SECONDS.labels("kin").time():
+            await patiently(lambda: apply_kin(worker.store, batch, applied, worker.assess.kin))
+    failpoint.passing("kin")
+    return applied
+
+
+def _without(worker: Worker, taken: list[Taken], lost: LostWrites) -> list[Taken]:
+    """Has what Redis has lost read again; what is left of a batch."""
+    worker.forget_what_was_lost()
+    for number, offset in lost.watermarks.items():
+        for chunk in taken[number].chunks:
+            chunk.rewind(offset)
+    return [each for number, each in enumerate(taken) if number not in lost.watermarks]
+
+
+async def go_encoded(worker: Worker, chunks: list[Chunk]) -> None:
+    """Takes chunks of encodings all the way, one after the other. Raises StreamerError."""
+    for chunk in chunks:
+        try:
+            await _go_encoded(worker, chunk)
+        except LostWrites as lost:
+            worker.forget_what_was_lost()
+            chunk.rewind(lost.watermarks[0])
+
+
+async def _go_encoded(worker: Worker, chunk: Chunk) -> None:
+    events, dead_letters = worker.intake.encodings(chunk)
+    table = worker.assess.table
+    async with worker.items_turn:
+        items = await patiently(
+            lambda: apply_encodings(worker.store, Range.of(chunk), events, table)
+        )
+    failpoint.passing("encodings")
+    for kind, count in Counter(event.kind for event in events).items():
+        metrics.ENCODINGS.labels(kind).inc(count)
+    await worker.outputs.dead_letters(dead_letters)
+    await worker.tell(items, [chunk])

@@ -21,7 +21,7 @@ from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Decision
 from streamer.state.connection import connected
-from streamer.state.features import FEATURES, distinct, features, launch_times
+from streamer.state.features import FEATURES, features, launch_times
 from streamer.state.keys import Keys
 from streamer.state.known import Known
 from streamer.state.layout import AMOUNT_UNIT, ITEM, REVIEWS
@@ -167,7 +167,6 @@ def _state(judged: Judged) -> dict[str, Any]:
     now = at_time(ITEM, judged.items.x, judged.time)[0].tolist()
     rates = dict(zip(ITEM.fields, now, strict=True))
     decayed = ITEM.fields[ITEM.decayed_slice]
-    head = judged.items.heads[0]
     return {
         "version": int(row["version"]),
         "totals": {name: int(row[name]) for name in BEHAVIOUR_TYPES},
@@ -175,10 +174,10 @@ def _state(judged: Judged) -> dict[str, Any]:
         "first_event_time": _number(row["first_time"]),
         "last_event_time": _number(row["last_time"]),
         "distinct": {
-            name: round(float(distinct(judged.items, name)[0]))
+            name: round(float(judged.items.distinct(name)[0]))
             for name in ("buyers", "users", "channels")
         }
-        | {"days": int(head["days"])},
+        | {"days": int(judged.items.listed("days")[0])},
         "decayed": {
             name: rates[name] * (AMOUNT_UNIT if name.split("_")[0] in _AMOUNTS else 1.0)
             for name in decayed

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
@@ -24,20 +23,19 @@ from streamer.registry import active
 from streamer.settings import Settings
 from streamer.state.birth import COUNTED, ENCODED, Extent, IfEmpty, open_logs
 from streamer.state.boards import Boards
+from streamer.state.columns import Pseudonyms
 from streamer.state.connection import connect
 from streamer.state.keys import Keys
-from streamer.state.phases import LostWrites
 from streamer.state.store import Store
 from streamer.state.touched import Touched
 from streamer.topology import ENCODINGS, NEW_ITEMS, USER_BEHAVIOUR
 from streamer.transport import from_committed
-from streamer.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """State, judge and outputs of one process."""
+    """State, judge and outputs of one process. A batch takes its turn at each phase."""
 
     def __init__(self, app: StreamerApp, settings: Settings, if_empty: IfEmpty = "stop") -> None:
         self.app = app
@@ -50,7 +48,6 @@ class Worker:
         judge = Judge(active(settings.model_store))
         self.assess = Assessor(self.store, judge, StreamClock(), settings.item_cache_max_bytes)
         self.intake = Intake(settings)
-        self.turns = Turns()
         self.publisher = Publisher(app.producer)
         self.outputs = Outputs(self.publisher, settings)
         self.filer = Filer(self.boards, self.publisher, settings)
@@ -59,8 +56,8 @@ class Worker:
             settings.topic(USER_BEHAVIOUR.name): COUNTED,
             settings.topic(ENCODINGS.name): ENCODED,
         }
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Semaphore(settings.chunks_at_once)
+        self.pseudonyms = Pseudonyms(settings.user_key.get_secret_value())
+        self.items_turn, self.kin_turn = asyncio.Lock(), asyncio.Lock()
 
     async def start_offsets(
         self, extents: list[Extent]
@@ -83,38 +80,22 @@ class Worker:
             starts[extent.topic, extent.partition] = (read_from, resume)
         return starts
 
-    async def follow(self, chunk: Chunk, way: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Sends a chunk on its way beside those before it, back as soon as it is on its way: it
-        waits while ``chunks_at_once`` others are. What goes wrong ends the app."""
-        await self._room.acquire()
-        task = asyncio.create_task(self._follow(chunk, way()))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _follow(self, chunk: Chunk, way: Coroutine[Any, Any, None]) -> None:
-        try:
-            await way
-        except LostWrites as lost:
-            self.forget_what_was_lost()
-            chunk.rewind(lost.watermark)
-        except Exception as error:
-            self.app.fail(error)
-        finally:
-            self._room.release()
-
     def forget_what_was_lost(self) -> None:
         """Redis has lost writes: nothing at hand may be used any more."""
         metrics.REWINDS.inc()
         self.assess.forget_everything()
+        self.filer.forget()
 
-    async def tell(self, items: Touched, chunk: Chunk) -> None:
-        """Scores what a chunk touched, publishes the scores and hands the items to be filed."""
+    async def tell(self, items: Touched, chunks: Sequence[Chunk]) -> None:
+        """Scores what chunks touched, publishes the scores and hands the items to be filed."""
         judged = await self.assess.score(items)
         with metrics.PHASE_SECONDS.labels("publish").time():
             await self.outputs.scores(judged)
         failpoint.passing("scores")
-        observe_latency(chunk)
-        self.filer.add(judged, chunk)
+        for chunk in chunks:
+            observe_latency(chunk)
+            chunk.processed()
+        self.filer.add(judged, chunks)
 
     async def close(self) -> None:
         await self.client.aclose()

@@ -21,19 +21,20 @@ from statistics import median
 import numpy as np
 
 from streamer.bench.journey import Journey, journey
-from streamer.chunk import Chunk
 from streamer.embedded import valkey
 from streamer.events import Behaviour
 from streamer.report import Results
 from streamer.settings import Settings
-from streamer.state import behaviour, catalogue
+from streamer.state.batch import Batch, Range
 from streamer.state.birth import Extent, open_logs
-from streamer.state.columns import Pseudonyms, columns
+from streamer.state.columns import Pseudonyms
 from streamer.state.connection import Client, connected
+from streamer.state.items import apply_items
 from streamer.state.keys import Keys
 from streamer.state.kin import KinTable
-from streamer.state.known import KnownItems
+from streamer.state.relatives import apply_kin
 from streamer.state.store import Store
+from streamer.state.table import ItemTable
 from streamer.state.tally import tally
 from streamer.wire import new_items
 
@@ -41,7 +42,6 @@ LANES = 2
 """Partitions that are applied side by side: while Redis works for one, the other is aggregated."""
 SAMPLED_ITEMS = 1000
 _CATALOGUE, _BEHAVIOUR = "bench-items", "bench-behaviour"
-_NONE = np.empty(0, np.int64)
 
 SIZED_CHUNKS = 50
 """Chunks that are measured at each size of the store."""
@@ -160,7 +160,8 @@ class _Ours:
         self.client, self.settings = client, settings
         keys = Keys(settings.group, settings.shards)
         self.store = Store(client, keys, settings.user_retention_days * 86400)
-        self.known, self.kin = KnownItems(settings.item_cache_max_bytes), KinTable()
+        self.table, self.kin = ItemTable(settings.item_cache_max_bytes), KinTable()
+        self._items_turn, self._kin_turn = asyncio.Lock(), asyncio.Lock()
         self.pseudonyms = Pseudonyms("bench")
         self._next = [0] * LANES
 
@@ -171,10 +172,7 @@ class _Ours:
         items = [new_items.decode(value) for _, value in data.catalogue]
         for start in range(0, len(items), self.settings.chunk_max_records):
             some = items[start : start + self.settings.chunk_max_records]
-            chunk = _chunk(_CATALOGUE, 0, start, len(some))
-            batch = catalogue.CatalogueBatch(chunk, some, chunk.offsets, _NONE, _NONE)
-            touched = await catalogue.apply_items(self.store, batch, self.known)
-            await catalogue.apply_kin(self.store, batch, touched, self.kin)
+            await self._apply(Range.holding(_CATALOGUE, start, catalogue=some))
 
     async def apply(self, events: Sequence[Behaviour]) -> None:
         """Each lane takes its share of the events, chunk after chunk."""
@@ -185,12 +183,17 @@ class _Ours:
             await self._chunk(lane, events[start : start + self.settings.chunk_max_records])
 
     async def _chunk(self, lane: int, events: Sequence[Behaviour]) -> None:
-        chunk = _chunk(_BEHAVIOUR, lane, self._next[lane], len(events))
+        start = self._next[lane]
         self._next[lane] += len(events)
-        rows = columns(events, chunk.offsets, self.pseudonyms)
-        batch = behaviour.BehaviourBatch(chunk, rows, _NONE, _NONE)
-        touched = await behaviour.apply_items(self.store, batch, self.known)
-        await behaviour.apply_kin(self.store, batch, touched, self.kin)
+        await self._apply(Range.holding(_BEHAVIOUR, start, partition=lane, behaviour=events))
+
+    async def _apply(self, some: Range) -> None:
+        """As a worker does it: the phases of batches overlap, each is passed by one at a time."""
+        batch = Batch.of([some], self.store.keys, self.pseudonyms)
+        async with self._items_turn:
+            applied = await apply_items(self.store, batch, self.table)
+        async with self._kin_turn:
+            await apply_kin(self.store, batch, applied, self.kin)
 
     async def fill(self, size: int, say: Say) -> None:
         """So many items, each with one event."""
@@ -234,9 +237,3 @@ def _drawn(item: int, user: int) -> Behaviour:
     return Behaviour(
         item_id=f"item-{item}", type="purchase", time=START, user_id=f"user-{user}", value=9.99
     )
-
-
-def _chunk(log: str, partition: int, start: int, count: int) -> Chunk:
-    offsets = np.arange(start, start + count)
-    nothing: list[bytes | None] = [None] * count
-    return Chunk(log, partition, log, start, start + count, offsets, offsets, nothing, nothing)

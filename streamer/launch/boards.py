@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
-from streamer.state.known import Facts
+from streamer.state.known import Facts, Known
 
 EVERYTHING = "all"
 DAY_SECONDS = 86400.0
@@ -25,5 +26,13 @@ def _boards(category: tuple[str, ...]) -> tuple[str, ...]:
 def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:
     """Whether an item is a launch that can be shown: launched, within its window, in stock, not
     withdrawn."""
-    age_days = (now - facts.launch_time) / DAY_SECONDS
-    return 0 <= age_days <= launch_window_days and not facts.withdrawn and facts.in_stock
+    return facts.offered and 0 <= now - facts.launch_time <= launch_window_days * DAY_SECONDS
+
+
+def listable(items: Sequence[Known], now: float, launch_window_days: float) -> list[bool]:
+    """Which of the items may be listed."""
+    earliest = now - launch_window_days * DAY_SECONDS
+    return [
+        bool(known.facts and known.facts.offered and earliest <= known.facts.launch_time <= now)
+        for known in items
+    ]

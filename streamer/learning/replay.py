@@ -15,19 +15,19 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from streamer.chunk import Chunk
 from streamer.events import Behaviour, Encoding, NewItem
 from streamer.replay.record import TimedRecord
-from streamer.state import behaviour, catalogue
+from streamer.state.batch import Batch, Range
 from streamer.state.birth import COUNTED, ENCODED, Extent, open_logs
-from streamer.state.columns import Pseudonyms, columns
+from streamer.state.columns import Pseudonyms
 from streamer.state.encoded import apply_encodings
-from streamer.state.features import needed_kin
+from streamer.state.features import ensure_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import KnownItems
 from streamer.state.layout import DAY
 from streamer.state.reading import read_items
+from streamer.state.relatives import apply_both
 from streamer.state.store import Store
+from streamer.state.table import ItemTable
 from streamer.state.touched import Touched
 
 AT_FIRST_SIGHT = -1.0
@@ -39,7 +39,6 @@ CACHE_BYTES = 512 * 2**20
 _CATALOGUE, _BEHAVIOUR = "replayed-items", "replayed-behaviour"
 _ENCODINGS = "replayed-encodings"
 _PHASES = {_CATALOGUE: COUNTED, _BEHAVIOUR: COUNTED, _ENCODINGS: ENCODED}
-_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Replay:
     ages_days: Sequence[float]
     wanted: Callable[[NewItem], bool]
     encode: Callable[[Behaviour | NewItem], Iterable[Encoding]] = lambda _: ()
-    known: KnownItems = field(default_factory=lambda: KnownItems(CACHE_BYTES))
+    table: ItemTable = field(default_factory=lambda: ItemTable(CACHE_BYTES))
     kin: KinTable = field(default_factory=KinTable)
     _pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("replay"))
     _offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PHASES, 0))
@@ -121,37 +120,29 @@ class Replay:
     async def _apply(self, events: Sequence[Behaviour | NewItem]) -> None:
         items = [event for event in events if isinstance(event, NewItem)]
         acts = [event for event in events if isinstance(event, Behaviour)]
-        if items:
-            await self._apply_items(items)
-        if acts:
-            await self._apply_behaviour(acts)
+        if events:
+            ranges = [
+                Range.holding(_CATALOGUE, self._next(_CATALOGUE, len(items)), catalogue=items),
+                Range.holding(_BEHAVIOUR, self._next(_BEHAVIOUR, len(acts)), behaviour=acts),
+            ]
+            batch = Batch.of(ranges, self.store.keys, self._pseudonyms)
+            await apply_both(self.store, batch, self.table, self.kin)
         encodings = [encoding for event in events for encoding in self.encode(event)]
         if encodings:
-            chunk = self._chunk(_ENCODINGS, len(encodings))
-            await apply_encodings(self.store, chunk, encodings, self.known)
+            start = self._next(_ENCODINGS, len(encodings))
+            read = Range.holding(_ENCODINGS, start)
+            read.end += len(encodings)
+            await apply_encodings(self.store, read, encodings, self.table)
 
-    async def _apply_items(self, events: list[NewItem]) -> None:
-        chunk = self._chunk(_CATALOGUE, len(events))
-        batch = catalogue.CatalogueBatch(chunk, events, chunk.offsets, _NONE, _NONE)
-        touched = await catalogue.apply_items(self.store, batch, self.known)
-        await catalogue.apply_kin(self.store, batch, touched, self.kin)
-
-    async def _apply_behaviour(self, events: list[Behaviour]) -> None:
-        chunk = self._chunk(_BEHAVIOUR, len(events))
-        rows = columns(events, chunk.offsets, self._pseudonyms)
-        batch = behaviour.BehaviourBatch(chunk, rows, _NONE, _NONE)
-        touched = await behaviour.apply_items(self.store, batch, self.known)
-        await behaviour.apply_kin(self.store, batch, touched, self.kin)
-
-    def _chunk(self, log: str, records: int) -> Chunk:
+    def _next(self, log: str, records: int) -> int:
+        """Where so many records begin in a log."""
         start = self._offsets[log]
         self._offsets[log] = start + records
-        offsets = np.arange(start, start + records)
-        return Chunk(log, 0, log, start, start + records, offsets, offsets, [], [])
+        return start
 
     async def _look(self, now: dict[str, tuple[float, float]]) -> Look:
-        items = await read_items(self.store, list(now), self.known)
-        await self.kin.ensure(self.store, needed_kin(items))
+        items = await read_items(self.store, list(now), self.table)
+        await ensure_kin(items, self.kin, self.store)
         times = np.array([now[item_id] for item_id in items.ids]).reshape(-1, 2)
         return Look(items, self.kin, times[:, 0], times[:, 1])
 

@@ -1,59 +1,42 @@
--- apply.lua: one chunk of one partition into one shard, exactly once, and what scoring needs back.
+-- apply.lua: a batch into one shard, exactly once: the records of its items, as the caller has
+-- merged them from those it has read, and all watermarks, together or not at all.
 --
 -- KEYS[1]   hash     {tag}:log   of this shard: watermarks, event counts, clock
--- ARGV[1]   string   field of the watermark: <phase>:<log>:<partition>
--- ARGV[2]   integer  first offset of the chunk
--- ARGV[3]   integer  offset after the chunk
--- ARGV[4]   number   largest event time in the chunk in seconds, or ''
--- ARGV[5]   string   three integers: events of the chunk applied here, duplicates, dead letters
--- ARGV[6]   string   what the records are: 'i' items, 'k' kin (their relatives)
--- ARGV[7]   lines    ids of the records
--- ARGV[8]   bytes    a delta head for each id
--- ARGV[9]   bytes    the lists of the deltas, behind one another
--- ARGV[10]  bytes    f64 for each item: the `aux` count of which the caller has the facts; '' for kin
--- ARGV[11]  msgpack  catalogue facts, an entry an item:
---                    [id, time, order, offset, launch, kin, facts, withdrawn, withdrawal's order]
--- ARGV[12]  msgpack  users: [[id, [time, item, time, item, …]], …]
--- ARGV[13]  integer  seconds after which a silent user is forgotten
--- ARGV[14]  integer  items remembered of a user
+-- ARGV[1]   msgpack  ranges, each [field of the watermark <phase>:<log>:<partition>, first offset,
+--                    offset after the last, events applied here, duplicates, dead letters]
+-- ARGV[2]   number   largest event time in seconds, or ''
+-- ARGV[3]   lines    ids of the items
+-- ARGV[4]   bytes    for each the etag, 8 bytes, of the record that the new one was made from
+-- ARGV[5]   bytes    for each the new etag and the head of the new record
+-- ARGV[6]   bytes    the lists of the new records, behind one another
+-- ARGV[7]   bytes    for each where, in bytes, its lists end there: u32
+-- ARGV[8]   msgpack  catalogue facts, an entry an item:
+--                    [id, time, order, origin, launch, kin, facts, withdrawn, withdrawal's order]
+-- ARGV[9]   msgpack  users: [[id, …], [pairs of each, …], [time, item, time, item, …]]
+-- ARGV[10]  integer  seconds after which a silent user is forgotten
+-- ARGV[11]  integer  items remembered of a user
 --
--- Returns [status, watermark, …]. Status is
---   'applied'  state and watermark have moved together
---   'before'   the watermark is at the chunk's end or past it: it was applied already
---   'inside'   the watermark is inside the chunk: nothing was changed; apply the rest from there
---   'gap'      the watermark is before the chunk: Redis has lost writes; read again from there
---   'unborn'   there is no watermark: this shard does not know the log
--- and for 'applied' and 'before' an entry for each id: its record, or, where the aux count is not
--- the caller's, [record, facts, content, reviews, early].
---
--- Everything is computed before anything is written, so an error leaves the shard as it was.
+-- Returns one of
+--   ['applied']               records and watermarks have moved together
+--   ['stands', offset, …]     the shard does not stand where the ranges begin, but there; -1 where
+--                             it does not know the log. Nothing was changed.
+--   ['changed', place, …]     the records at these places, from 0, were changed by somebody else.
+--                             Nothing was changed.
 
-local log, field = KEYS[1], ARGV[1]
-local first, last = tonumber(ARGV[2]), tonumber(ARGV[3])
-local watermark = tonumber(call('HGET', log, field) or '')
+local ranges = cmsgpack.unpack(ARGV[1])
+local stands, ready = standing(ranges)
+if not ready then return {'stands', unpack(stands)} end
 
-if not watermark then return {'unborn', 0} end
-if watermark < first then return {'gap', watermark} end
-if watermark > first and watermark < last then return {'inside', watermark} end
+local ids, keys = lines(ARGV[3]), {}
+for i = 1, #ids do keys[i] = key('i', ids[i]) end
 
-local ids, keys = lines(ARGV[7]), {}
-for i = 1, #ids do keys[i] = key(ARGV[6], ids[i]) end
-
-local function answer(status, records)
-  local reply = {status, math.max(watermark, last)}
-  for i = 1, #ids do
-    local record = records[i]
-    if record and ARGV[10] ~= '' then
-      record = current_item(record)
-      local known, aux = unpack_('<d', ARGV[10], 8 * i - 7), unpack_('<d', record, item_at.aux)
-      if known ~= aux then record = {record, beside(ids[i])} end
-    end
-    reply[2 + i] = record
-  end
-  return reply
+local expected, changed, strangers = ARGV[4], {'changed'}, {}
+for i, value in ipairs(read(keys)) do
+  local etag, from = value and sub(value, 1, ETAG_BYTES) or NO_ETAG, ETAG_BYTES * (i - 1)
+  if etag ~= sub(expected, from + 1, from + ETAG_BYTES) then changed[#changed + 1] = i - 1 end
+  if not value then strangers[#strangers + 1], strangers[#strangers + 2] = 0, ids[i] end
 end
-
-if watermark >= last then return answer('before', read(keys)) end
+if #changed > 1 then return changed end
 
 -- An item comes up for the first time: where in the log it did, its launch and its kin stay for
 -- ever. Behaviour that was there before it is set aside with the watermarks of this moment, to be
@@ -61,11 +44,11 @@ if watermark >= last then return answer('before', read(keys)) end
 local function first_seen(entry, stored, changes)
   local early = call('GET', key('i', entry[1]))
   if early then
+    local log = call('HGETALL', KEYS[1])
     changes[#changes + 1] = key('e', entry[1])
-    changes[#changes + 1] = cmsgpack.pack({early, call('HGETALL', log)})
+    changes[#changes + 1] = cmsgpack.pack({sub(early, ETAG_BYTES + 1), log})
   end
   for i = 2, 7 do stored[i - 1] = entry[i] end
-  stored[3] = field .. ':' .. entry[4]
 end
 
 -- Of the upserts and of the withdrawals the one with the latest (time, order) wins.
@@ -85,50 +68,40 @@ local function catalogue(entries, changes)
   end
 end
 
--- Merges every delta into its record; what is new to this shard is added to `strangers`.
-local function merge_all(records, changes, strangers)
-  local heads, tails, at, tail_at = ARGV[8], ARGV[9], 1, 1
+local function records(changes)
+  local heads, members, ends, from = ARGV[5], ARGV[6], ARGV[7], 0
+  local size = ETAG_BYTES + @item.head_bytes@
   for i = 1, #keys do
-    if not records[i] then
-      strangers[#strangers + 1], strangers[#strangers + 2] = 0, ids[i]
-    end
-    local record, bytes = merge_item(records[i], heads, at, tails, tail_at)
-    records[i], changes[#changes + 1], changes[#changes + 2] = record, keys[i], record
-    at, tail_at = at + @item.head_bytes@, tail_at + bytes
+    local to = unpack_('<I4', ends, 4 * i - 3)
+    changes[#changes + 1] = keys[i]
+    changes[#changes + 1] = sub(heads, size * (i - 1) + 1, size * i) .. sub(members, from + 1, to)
+    from = to
   end
 end
 
-local function list_known(strangers)
-  for first = 1, #strangers, 4000 do
-    call('ZADD', tag .. ':known', unpack(strangers, first, math.min(first + 3999, #strangers)))
+local function remember(users, counts, pairs)
+  local from = 1
+  for i = 1, #users do
+    local to = from + 2 * counts[i] - 1
+    call('ZADD', key('u', users[i]), 'GT', unpack(pairs, from, to))
+    call('ZREMRANGEBYRANK', key('u', users[i]), 0, -1 - tonumber(ARGV[11]))
+    call('EXPIRE', key('u', users[i]), ARGV[10])
+    from = to + 1
   end
 end
 
-local function remember(users)
-  for _, user in ipairs(users) do
-    call('ZADD', key('u', user[1]), 'GT', unpack(user[2]))
-    call('ZREMRANGEBYRANK', key('u', user[1]), 0, -1 - tonumber(ARGV[14]))
-    call('EXPIRE', key('u', user[1]), ARGV[13])
-  end
-end
-
-local function count()
-  local counts = {string.match(ARGV[5], '(%d+) (%d+) (%d+)')}
-  for i, outcome in ipairs({'applied', 'duplicate', 'dead'}) do
-    if counts[i] ~= '0' then call('HINCRBY', log, outcome .. ':' .. field, counts[i]) end
-  end
-  if ARGV[4] ~= '' and tonumber(ARGV[4]) > tonumber(call('HGET', log, 'clock') or '0') then
-    call('HSET', log, 'clock', ARGV[4])
-  end
-end
-
-local records, changes, strangers = read(keys), {}, {}
-if ARGV[11] ~= '' then catalogue(cmsgpack.unpack(ARGV[11]), changes) end
-merge_all(records, changes, strangers)
+-- Everything is computed before anything is written, so an error leaves the shard as it was.
+local changes = {}
+if ARGV[8] ~= '' then catalogue(cmsgpack.unpack(ARGV[8]), changes) end
+records(changes)
 
 write(changes)
-if ARGV[6] == 'i' then list_known(strangers) end
-if ARGV[12] ~= '' then remember(cmsgpack.unpack(ARGV[12])) end
-count()
-call('HSET', log, field, ARGV[3])
-return answer('applied', records)
+for first = 1, #strangers, PORTION do
+  call('ZADD', tag .. ':known', unpack(strangers, first, math.min(first + PORTION - 1, #strangers)))
+end
+if ARGV[9] ~= '' then remember(unpack(cmsgpack.unpack(ARGV[9]))) end
+if ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(call('HGET', KEYS[1], 'clock') or 0) then
+  call('HSET', KEYS[1], 'clock', ARGV[2])
+end
+advance(ranges)
+return {'applied'}

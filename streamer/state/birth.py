@@ -150,6 +150,11 @@ def _check_born(record: Mapping[Any, Any], store: Store) -> None:
         raise StoreMismatch(
             f"this store has schema {schema}, this streamer writes {ITEM.schema}; run the newer one"
         )
+    if schema not in {ITEM.schema, *dict(ITEM.older)}:
+        raise StoreMismatch(
+            f"this store has schema {schema}, which this streamer can't carry over to "
+            f"{ITEM.schema}; empty Redis and start with --rebuild"
+        )
 
 
 async def _begin_logs(

@@ -1,8 +1,8 @@
-"""A chunk's behaviour events as arrays, one row an event."""
+"""Behaviour events as arrays, one row an event."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import cast
@@ -41,14 +41,15 @@ class Pseudonyms(Remembered[str, int]):
 
 @dataclass(slots=True)
 class Columns:
-    """Rows of events. ``item`` indexes ``items``; amounts are whole numbers of AMOUNT_UNIT;
-    ``rating`` is NaN and ``user`` and ``channel`` are NOBODY where an event has none."""
+    """Rows of events. ``item`` is a place among the batch's items, ``range`` among its ranges;
+    amounts are whole numbers of AMOUNT_UNIT; ``rating`` is NaN and ``user`` and ``channel`` are
+    NOBODY where an event has none."""
 
-    items: list[str]
     item: Ints
     type: Ints
     time: Floats
     offset: Ints
+    range: Ints
     quantity: Floats
     value: Floats
     rating: Floats
@@ -61,34 +62,34 @@ class Columns:
         return len(self.item)
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
-        """The rows for which the mask holds, over the same ``items``."""
-        arrays = {name: getattr(self, name)[mask] for name in self.__slots__ if name != "items"}
-        return Columns(items=self.items, **arrays)
+        """The rows for which the mask holds."""
+        return Columns(*(getattr(self, name)[mask] for name in self.__slots__))
 
 
-def columns(events: Sequence[Behaviour], offsets: Ints, pseudonyms: Pseudonyms) -> Columns:
-    """The columns of a chunk's events. Exposure is what the event's impressions count once
-    position is allowed for: an item at rank r is examined with probability 1/log2(1 + r), the
-    discount of DCG (Järvelin & Kekäläinen, 2002)."""
+def columns(
+    events: Sequence[Behaviour],
+    offsets: Ints,
+    ranges: Ints,
+    places: Mapping[str, int],
+    pseudonyms: Pseudonyms,
+) -> Columns:
+    """The columns of events whose items have these places. Exposure is what the event's
+    impressions count once position is allowed for: an item at rank r is examined with probability
+    1/log2(1 + r), the discount of DCG (Järvelin & Kekäläinen, 2002)."""
     count = len(events)
-    if not count:
-        return _empty()
-    ids = [e.item_id for e in events]
-    items = dict.fromkeys(ids)
-    code = dict(zip(items, range(len(items)), strict=True))
     positions = [e.position for e in events]
     quantity = np.rint(_floats([e.quantity for e in events], 0.0) / AMOUNT_UNIT)
     return Columns(
-        items=list(items),
-        item=_ints(map(code.__getitem__, ids), count),
-        type=_ints([TYPE_CODES[e.type] for e in events], count),
+        item=_ints(map(places.__getitem__, [e.item_id for e in events]), count),
+        type=_ints(map(TYPE_CODES.__getitem__, [e.type for e in events]), count),
         time=_floats([e.time for e in events], 0.0),
         offset=offsets,
+        range=ranges,
         quantity=quantity,
         value=np.rint(_floats([e.value for e in events], 0.0) / AMOUNT_UNIT),
         rating=_floats([e.rating for e in events], np.nan),
         exposure=quantity if _absent(positions) else np.rint(quantity * _examined(positions)),
-        sent=_ints([e.surface in SENT_SURFACES for e in events], count).astype(bool),
+        sent=_ints(map(SENT_SURFACES.__contains__, [e.surface for e in events]), count) > 0,
         user=_hashes([e.user_id for e in events], pseudonyms),
         channel=_hashes([e.channel for e in events], channels).astype(np.int64),
     )
@@ -124,21 +125,3 @@ def _hashes(names: list[str | None], hashes: Remembered[str, int]) -> NDArray[np
     else:
         found = map(hashes.__getitem__, cast(list[str], names))
     return np.fromiter(found, np.uint64, len(names))
-
-
-def _empty() -> Columns:
-    ints, floats = np.empty(0, np.int64), np.empty(0)
-    return Columns(
-        items=[],
-        item=ints,
-        type=ints,
-        time=floats,
-        offset=ints,
-        quantity=floats,
-        value=floats,
-        rating=floats,
-        exposure=floats,
-        sent=ints.astype(bool),
-        user=ints.astype(np.uint64),
-        channel=ints,
-    )

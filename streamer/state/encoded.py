@@ -8,27 +8,28 @@ from typing import Any
 import numpy as np
 from xxhash import xxh3_64_digest
 
-from streamer.chunk import Chunk
 from streamer.events import REVIEW_DIMENSIONS, Encoding
-from streamer.state.keys import watermark
-from streamer.state.known import KnownItems
+from streamer.state.batch import Range
 from streamer.state.layout import AMOUNT_UNIT, MONTH, REVIEWS, WEEK, decayed_name
-from streamer.state.phases import LostWrites, emptied
+from streamer.state.phases import UNKNOWN, LostWrites, emptied
+from streamer.state.records import ETAG_BYTES, next_etag
 from streamer.state.store import EncodingsCall, Store
-from streamer.state.touched import Touched, touched
+from streamer.state.table import ItemTable
+from streamer.state.touched import Touched
 
 
 async def apply_encodings(
-    store: Store, chunk: Chunk, encodings: Sequence[Encoding], cache: KnownItems
+    store: Store, read: Range, encodings: Sequence[Encoding], table: ItemTable
 ) -> Touched:
-    """Adds the encodings of a chunk. Returns the items they are of, changed or not: scores of an
+    """Adds the encodings that were read in a range. Returns the items they are of, changed or not: scores of an
     earlier time may not have been published.
 
     Raises LostWrites, StoreEmpty, and redis errors, after which it may be called again.
     """
-    field = watermark("e", chunk.log, chunk.partition)
+    field, etag = read.watermark("e"), next_etag().to_bytes(ETAG_BYTES, "little")
     calls = [
-        EncodingsCall(shard, field, chunk.start, chunk.end) for shard in range(store.keys.shards)
+        EncodingsCall(shard, field, read.start, read.end, etag)
+        for shard in range(store.keys.shards)
     ]
     for encoding in encodings:
         call = calls[store.keys.shard[encoding.item_id]]
@@ -36,14 +37,16 @@ async def apply_encodings(
             call.descriptions.append(_description(encoding))
         else:
             call.reviews.append(_review(encoding))
-    replies = await store.add_encodings(calls)
-    if any(reply.status == "unborn" for reply in replies):
-        raise emptied(field)
-    if lost := [reply.watermark for reply in replies if reply.status == "gap"]:
-        raise LostWrites(min(lost))
-    ids = [item_id for reply in replies for item_id in reply.ids]
-    entries = [entry for reply in replies for entry in reply.entries]
-    return touched(ids, entries, [cache.get(item_id) for item_id in ids], cache)
+    replies = await store.apply_encodings(calls)
+    if behind := [reply.stands[0] for reply in replies if reply.stands]:
+        if UNKNOWN in behind:
+            raise emptied(field)
+        raise LostWrites({0: min(behind)})
+    ids = [item_id.decode() for reply in replies for item_id in reply.applied or ()]
+    rows = table.rows(ids)
+    table.doubt(rows)
+    await table.read(store, rows)
+    return table.touched(ids, rows)
 
 
 def _description(encoding: Encoding) -> list[Any]:

@@ -8,18 +8,15 @@
 -- ARGV[3]  integer  offset after the chunk
 -- ARGV[4]  msgpack  descriptions: [[item, time, order, text id, fingerprint, vector], …]
 -- ARGV[5]  msgpack  reviews:      [[item, review id, delta head], …]
--- ARGV[6]  bytes    the head of an item delta that changes nothing
+-- ARGV[6]  bytes    an etag, 8 bytes, for the records that change
 --
--- Returns [status, watermark, item, [record, facts, content, reviews, early], item, […], …] with
--- the status 'applied', and every item named that has a record, changed or not; or 'gap' or
--- 'unborn' (see apply.lua). An item without a record has expired, or its loss is still to be made
--- good, and then its texts are sent once more: its encodings are dropped.
+-- Returns ['applied', item, …] with every item named that has a record, changed or not; or
+-- ['stands', offset] where the shard is behind the chunk, at -1 if it does not know the log. An item
+-- without a record has expired, or its loss is still to be made good, and then its texts are sent
+-- once more: its encodings are dropped.
 
-local log, field = KEYS[1], ARGV[1]
-local watermark = tonumber(call('HGET', log, field) or '')
-
-if not watermark then return {'unborn', 0} end
-if watermark < tonumber(ARGV[2]) then return {'gap', watermark} end
+local watermark = tonumber(call('HGET', KEYS[1], ARGV[1]) or -1)
+if watermark < tonumber(ARGV[2]) then return {'stands', watermark} end
 
 local touched = {}
 
@@ -43,7 +40,7 @@ end
 local function review(entry)
   local id, review_id, delta = unpack(entry)
   if call('SADD', key('s', id), review_id) == 0 then return end
-  call('SET', key('r', id), (merge_reviews(call('GET', key('r', id)), delta, 1, '', 1)))
+  call('SET', key('r', id), merge_reviews(call('GET', key('r', id)), delta, 1))
   touched[id] = touched[id] + 1
 end
 
@@ -61,15 +58,15 @@ each(ARGV[4], describe)
 each(ARGV[5], review)
 
 -- An item's version and aux counts grow by what changed beside its record.
-watermark = math.max(watermark, tonumber(ARGV[3]))
-local reply = {'applied', watermark}
+local reply = {'applied'}
 for id, count in pairs(touched) do
-  local record = merge_item(call('GET', key('i', id)), ARGV[6], 1, '', 1)
-  local version, aux = unpack_('<dd', record, item_at.version)
-  record = sub(record, 1, item_at.version - 1) .. pack('<dd', version + count, aux + count)
-    .. sub(record, item_at.aux + 8)
-  if count > 0 then call('SET', key('i', id), record) end
-  reply[#reply + 1], reply[#reply + 2] = id, {record, beside(id)}
+  if count > 0 then
+    local record = current_item(sub(call('GET', key('i', id)), ETAG_BYTES + 1))
+    local version, aux = unpack_('<dd', record, item_at.version)
+    call('SET', key('i', id), ARGV[6] .. sub(record, 1, item_at.version - 1)
+      .. pack('<dd', version + count, aux + count) .. sub(record, item_at.aux + 8))
+  end
+  reply[#reply + 1] = id
 end
-call('HSET', log, field, watermark)
+call('HSET', KEYS[1], ARGV[1], math.max(watermark, tonumber(ARGV[3])))
 return reply

@@ -15,18 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.events import REVIEW_DIMENSIONS, REVIEW_VECTOR_UNIT
-from streamer.state.keys import KIN_KINDS, channel_kin
+from streamer.state.keys import KIN_KINDS
 from streamer.state.kin import KinTable
-from streamer.state.known import Known, grouped
-from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, REVIEWS
+from streamer.state.known import Known
+from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, KIN, REVIEWS
+from streamer.state.members import EMPTY, slots_of
 from streamer.state.merge import at_time, field_at_time
+from streamer.state.store import Store
 from streamer.state.touched import Touched
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _AT = ITEM.index
-_LISTS = {name: (place, keep) for place, (name, keep) in enumerate(ITEM.lists)}
+_OF = KIN.index
+_CHANNELS = slots_of("channels")
 
 PRICE = ("price_log", "price_to_type", "price_to_category", "discount")
 FAMILY = tuple(
@@ -129,7 +132,7 @@ def features(
     What another worker has applied from ahead of ``now`` counts as if it happened now."""
     now = np.broadcast_to(np.asarray(now, np.float64), len(items))
     decayed = at_time(ITEM, items.x, np.maximum(now, items.x[:, _AT["last_time"]]))
-    relatives = _relatives(items, kin)
+    relatives = kin.relatives([known.family for known in items.known])
     blocks = [
         _price(items, decayed, kin, relatives),
         _family(relatives, kin, now),
@@ -141,11 +144,9 @@ def features(
     return Features(np.concatenate(blocks, axis=1), content)
 
 
-def needed_kin(items: Touched) -> set[str]:
-    """The relatives whose state the items' features read."""
-    needed = {kin for family in {known.family for known in items.known} for kin in family.kin}
-    hashed, _ = _channels(items)
-    return needed | {channel_kin(channel) for channel in np.unique(hashed).tolist()}
+async def ensure_kin(items: Touched, kin: KinTable, store: Store) -> None:
+    """Has at hand the relatives whose state the items' features read. Raises redis errors."""
+    await kin.ensure(store, [known.family for known in items.known], _channels(items)[0])
 
 
 def launch_times(items: Touched) -> Floats:
@@ -168,20 +169,13 @@ def _stack(columns: Sequence[Floats]) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def _relatives(items: Touched, kin: KinTable) -> Ints:
-    """The rows of each item's relatives, shape (items, kinds)."""
-    families, member = grouped([known.family for known in items.known])
-    rows = kin.rows([name for family in families for name in family.by_kind])
-    return rows.reshape(-1, len(KIN_KINDS))[member]
-
-
 def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
     price = np.array([k.facts.price if k.facts else np.nan for k in items.known])
     log_price = np.log(np.maximum(price, 0.01))
     columns = [log_price]
     for kind in ("type", "category"):
         rows = relatives[:, KIN_KINDS.index(kind)]
-        usual = kin.x[rows, _AT["value"]] / np.maximum(kin.x[rows, _AT["quantity"]], 1.0)
+        usual = kin.x[rows, _OF["value"]] / np.maximum(kin.x[rows, _OF["quantity"]], 1.0)
         usual = np.where(usual > 0, usual, np.nan)
         columns.append(log_price - np.log(usual))
     paid = x[:, _AT["value"]] / np.maximum(x[:, _AT["quantity"]], 1.0)
@@ -193,81 +187,64 @@ def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
 
 def _family(relatives: Ints, kin: KinTable, now: Floats) -> Floats:
     """What is said of each relative is worked out once for all items that share it at a time."""
-    moments, moment = np.unique(now, return_inverse=True)
-    pairs, place = np.unique(relatives * len(moments) + moment[:, None], return_inverse=True)
+    moments, moment = np.unique(now, return_inverse=True) if now.strides != (0,) else (now[:1], 0)
+    pair = relatives * len(moments) + np.reshape(moment, (-1, 1))
+    pairs, place = np.unique(pair, return_inverse=True)
     block = _relative(kin.x[pairs // len(moments)], moments[pairs % len(moments)])
     return block[place].reshape(len(relatives), len(FAMILY))
 
 
 def _relative(stored: Floats, now: Floats) -> Floats:
-    x = at_time(ITEM, stored, now)
-    purchases, launches = x[:, _AT["purchase"]], x[:, _AT["launches"]]
+    x = at_time(KIN, stored, now)
+    purchases, launches = x[:, _OF["purchase"]], x[:, _OF["launches"]]
     block = _stack(
         [
             _log(purchases),
-            _log(x[:, _AT["purchases_672h"]]),
-            _log(x[:, _AT["purchases_168h"]]),
+            _log(x[:, _OF["purchases_672h"]]),
+            _log(x[:, _OF["purchases_168h"]]),
             _log(launches),
-            _log(x[:, _AT["launches_672h"]]),
+            _log(x[:, _OF["launches_672h"]]),
             _log(purchases) - _log(launches),
-            _momentum(x),
-            _log(x[:, _AT["exposure_672h"]] * AMOUNT_UNIT),
+            _momentum(x[:, _OF["purchases_168h"]], x[:, _OF["purchases_672h"]]),
+            _log(x[:, _OF["exposure_672h"]] * AMOUNT_UNIT),
         ]
     )
-    block[~np.isfinite(stored[:, _AT["last_time"]])] = np.nan
+    block[~np.isfinite(stored[:, _OF["last_time"]])] = np.nan
     return block
 
 
-def _momentum(x: Floats) -> Floats:
-    """How the last week compares with the last four, 0 when steady."""
-    week, month = x[:, _AT["purchases_168h"]], x[:, _AT["purchases_672h"]]
+def _momentum(week: Floats, month: Floats) -> Floats:
+    """How the purchases of the last week compare with those of the last four, 0 when steady."""
     return np.log((week + 0.5) / (month / 4 + 0.5))
 
 
 def _exposure(items: Touched, x: Floats, kin: KinTable, now: Floats) -> Floats:
     shown = [_log(x[:, _AT[name]] * AMOUNT_UNIT) for name in EXPOSURE[: EXPOSURE.index("channels")]]
     hashed, owner = _channels(items)
-    sales = field_at_time(ITEM, kin.x, kin.channel_rows(hashed), "purchases_672h", now[owner])
+    sales = field_at_time(KIN, kin.x, kin.channel_rows(hashed), "purchases_672h", now[owner])
     listed = np.bincount(owner, minlength=len(items)).astype(np.float64)
     total = np.bincount(owner, weights=sales, minlength=len(items))
     largest = np.zeros(len(items))
     np.maximum.at(largest, owner, sales)
     mean = np.divide(total, listed, out=np.zeros(len(items)), where=listed > 0)
-    count = distinct(items, "channels")
+    count = items.distinct("channels")
     none = count == 0
     carried = [_log(mean), _log(largest), _log(mean * count)]
     return _stack([*shown, _log(count), *(np.where(none, np.nan, c) for c in carried)])
 
 
-def distinct(items: Touched, name: str) -> Floats:
-    """How many distinct members a list of hashes stands for (bottom-k estimator where it is full)."""
-    place, keep = _LISTS[name]
-    counts = items.heads[name].astype(np.float64)
-    for i in np.flatnonzero(counts >= keep):
-        before = sum(int(items.heads[n][i]) for n, (p, _) in _LISTS.items() if p < place)
-        largest = int.from_bytes(items.tails[i][4 * (before + keep) - 4 : 4 * (before + keep)])
-        counts[i] = (keep - 1) * 2.0**32 / max(largest, 1)
-    return counts
-
-
 def _channels(items: Touched) -> tuple[Ints, Ints]:
     """Every listed channel of every item, and whose it is."""
-    lengths = items.heads["channels"].astype(np.int64)
-    starts = 4 * (items.heads["buyers"].astype(np.int64) + items.heads["users"])
-    parts = [
-        tail[start : start + 4 * length]
-        for tail, start, length in zip(items.tails, starts.tolist(), lengths.tolist(), strict=True)
-        if length
-    ]
-    hashed = np.frombuffer(b"".join(parts), ">u4").astype(np.int64)
-    return hashed, np.repeat(np.arange(len(items)), lengths)
+    slots = items.records.slots[:, _CHANNELS]
+    owner, place = np.nonzero(slots != EMPTY)
+    return slots[owner, place].astype(np.int64), owner
 
 
 def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
     at = {name: x[:, column] for name, column in _AT.items()}
     interest = at["click"] + at["favourite"] + at["cart"] + at["share"]
     engaged = at["view"] + interest + at["purchase"]
-    buyers = distinct(items, "buyers")
+    buyers = items.distinct("buyers")
     hours = np.maximum(now - launch_times(items), 0.0) / HOUR
     since = (now - at["last_purchase_time"]) / HOUR
     span = (at["last_purchase_time"] - at["first_purchase_time"]) / HOUR
@@ -278,11 +255,11 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
         "interest": _log(interest),
         "purchases": _log(at["purchase"]),
         "buyers": _log(buyers),
-        "users": _log(distinct(items, "users")),
+        "users": _log(items.distinct("users")),
         "repeat": np.where(
             bought, np.where(buyers > 0, _log(at["purchase"]) - _log(buyers), np.nan), 0.0
         ),
-        "days": _log(items.heads["days"].astype(np.float64)),
+        "days": _log(items.listed("days")),
         "quantity_per_purchase": np.where(
             bought, _log(at["quantity"] * AMOUNT_UNIT) - _log(at["purchase"]), 0.0
         ),
@@ -298,36 +275,40 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
         "hides_share": _ratio(at["hide"], engaged, 0.01, 20.0),
         "since_purchase_log_hours": np.where(bought, _log(np.where(bought, since, 0.0)), np.nan),
         "purchase_span_log_hours": np.where(bought, _log(np.where(bought, span, 0.0)), np.nan),
-        "momentum": _momentum(x),
+        "momentum": _momentum(at["purchases_168h"], at["purchases_672h"]),
     }
     return _stack([columns.get(n, _log(at[n]) if n in at else hours) for n in BEHAVIOUR])
 
 
 def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
-    stored = (
-        np.stack([REVIEWS.identity if k.reviews is None else k.reviews for k in items.known])
-        if len(items)
-        else np.empty((0, len(REVIEWS.fields)))
-    )
+    ratings = x[:, _AT["rating_count"]]
+    rating = x[:, _AT["rating_sum"]] * AMOUNT_UNIT / np.maximum(ratings, 1.0)
+    out = np.full((len(items), len(REVIEW)), np.nan)
+    out[:, REVIEW.index("reviews")] = 0.0
+    out[:, REVIEW.index("rating")] = np.where(ratings > 0, rating, np.nan)
+    out[:, REVIEW.index("ratings")] = _log(ratings)
+    reviewed = [place for place, known in enumerate(items.known) if known.reviews is not None]
+    if reviewed:
+        stored = np.stack([items.known[place].reviews for place in reviewed])  # type: ignore[misc]
+        _read(stored, now[reviewed], out, np.array(reviewed))
+    return out
+
+
+def _read(stored: Floats, now: Floats, out: Floats, rows: Ints) -> None:
+    """Fills in what the inference worker read in the reviews of the items in these rows."""
     at = REVIEWS.index
     decayed = at_time(REVIEWS, stored, np.maximum(now, stored[:, at["last_time"]]))
     count, judged = stored[:, at["reviews"]], stored[:, at["sentiment_count"]]
-    ratings = x[:, _AT["rating_count"]]
-    vectors = stored[:, at["v0"] : at["v0"] + REVIEW_DIMENSIONS] * REVIEW_VECTOR_UNIT
-    mean = vectors / np.maximum(count, 1.0)[:, None]
     sentiment = _ratio(stored[:, at["sentiment_sum"]] * AMOUNT_UNIT, judged, 0.7, 3.0)
     lately = _ratio(
         decayed[:, at["sentiment_168h"]] * AMOUNT_UNIT, decayed[:, at["reviews_168h"]], 0.7, 3.0
     )
-    rating = x[:, _AT["rating_sum"]] * AMOUNT_UNIT / np.maximum(ratings, 1.0)
-    columns = [
-        _log(count),
-        np.where(judged > 0, sentiment, np.nan),
-        np.where(judged > 0, lately, np.nan),
-        np.where(ratings > 0, rating, np.nan),
-        _log(ratings),
-    ]
-    return np.concatenate([_stack(columns), np.where(count[:, None] > 0, mean, np.nan)], axis=1)
+    vectors = stored[:, at["v0"] : at["v0"] + REVIEW_DIMENSIONS] * REVIEW_VECTOR_UNIT
+    mean = np.where(count[:, None] > 0, vectors / np.maximum(count, 1.0)[:, None], np.nan)
+    out[rows, REVIEW.index("reviews")] = _log(count)
+    out[rows, REVIEW.index("sentiment")] = np.where(judged > 0, sentiment, np.nan)
+    out[rows, REVIEW.index("sentiment_168h")] = np.where(judged > 0, lately, np.nan)
+    out[rows, REVIEW.index("review_v0") :] = mean
 
 
 def _content(known: Sequence[Known], fingerprint: str, dimensions: int) -> NDArray[np.float32]:

@@ -6,10 +6,14 @@
 --
 -- Returns the ids that were removed.
 
+local function last_time(record)
+  return unpack_('<d', current_item(sub(record, ETAG_BYTES + 1)), item_at.last_time)
+end
+
 local removed = {}
 for _, id in ipairs(lines(ARGV[2])) do
   local record = call('GET', key('i', id))
-  if not record or unpack_('<d', current_item(record), item_at.last_time) <= tonumber(ARGV[1]) then
+  if not record or last_time(record) <= tonumber(ARGV[1]) then
     for _, kind in ipairs({'i', 'f', 'c', 'r', 's', 'e'}) do call('DEL', key(kind, id)) end
     call('ZREM', tag .. ':known', id)
     removed[#removed + 1] = id

@@ -5,12 +5,12 @@ call may touch any of them:
 
     {<group>.sNN}:log          hash   watermarks, event counts and clock of the shard
     {<group>.sNN}:known        zset   every item with a record, all at score 0: sorted by id
-    {<group>.sNN}:i:<item>     item record (layout.ITEM)
+    {<group>.sNN}:i:<item>     item record (records.py)
     {<group>.sNN}:f:<item>     facts: [time, order, origin, launch, kin, facts, withdrawn, order]
     {<group>.sNN}:c:<item>     content: [time, order, text id, {encoder fingerprint: vector}]
     {<group>.sNN}:r:<item>     reviews record (layout.REVIEWS);  …:s:<item>  ids of the reviews in it
     {<group>.sNN}:e:<item>     early behaviour: [record, watermarks] when the item came up
-    {<group>.sNN}:k:<kin>      record of a relative: a brand, type, category or channel
+    {<group>.sNN}:k:<kin>      record (layout.KIN) of a relative: brand, type, category or channel
     {<group>.sNN}:u:<user>     zset   a user's recent items by time; the user is a keyed hash
     {<group>.boards}           set    names of the launch boards
     {<group>.board.<board>}:…  a launch board: ranking, filed, decision (file.lua, decide.lua)
@@ -61,9 +61,9 @@ def kin(kind: str, label: str) -> str:
 
 
 channels: Remembered[str, int] = Remembered(
-    lambda channel: xxh32_intdigest(channel.encode()) or 1, size=100_000
+    lambda channel: min(max(xxh32_intdigest(channel.encode()), 1), 2**32 - 2), size=100_000
 )
-"""Channels as records list them: 32 bits, never 0."""
+"""Channels as records list them: 32 bits, neither 0 (no channel) nor all ones (no member)."""
 
 
 def channel_kin(hashed: int) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.state.layout import ITEM
-from streamer.state.store import Entry, Store
+from streamer.state.keys import KIN_KINDS, channel_kin
+from streamer.state.known import Family
+from streamer.state.layout import KIN
+from streamer.state.store import Store
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+N = TypeVar("N", bound=np.generic)
 
 MAX_AGE_SECONDS = 5.0
 """Relatives that other workers move are read again after this long."""
 _SIZE = 50_000
 _UNKNOWN = 0
+_CHANNEL = "channel:"
+_CHANNEL_SLOT = 0xFFFF
 
 
 class KinTable:
@@ -31,10 +38,16 @@ class KinTable:
 
     def clear(self) -> None:
         self._row: dict[str, int] = {}
-        self._x = np.tile(ITEM.identity, (1024, 1))
-        self._read_at = np.zeros(1024)
-        self._channels = np.empty(0, np.int64)
-        self._channel_rows = np.empty(0, np.int64)
+        self._names = [""]
+        self._x = KIN.identity[None].copy()
+        self._read_at = np.full(1, np.inf)
+        self._family: dict[Family, int] = {}
+        self._families: list[Family] = []
+        self._family_rows = np.zeros((0, len(KIN_KINDS)), np.int64)
+        self._incomplete: set[int] = set()
+        self._slot_channel = np.zeros(_CHANNEL_SLOT + 1, np.int64)
+        self._slot_row = np.zeros(_CHANNEL_SLOT + 1, np.int64)
+        self._crowded: dict[int, int] = {}
 
     @property
     def x(self) -> Floats:
@@ -44,56 +57,113 @@ class KinTable:
     def row(self, kin: str) -> int:
         return self._row.get(kin, _UNKNOWN)
 
-    def rows(self, kin: Sequence[str]) -> Ints:
-        """The row of each relative; 0 for one that is not known, or ''."""
-        known = self._row
-        return np.array([known.get(name, _UNKNOWN) for name in kin], np.int64)
+    def relatives(self, families: Sequence[Family]) -> Ints:
+        """The rows of each family's relatives, shape (families, kinds); 0 where there is none or
+        it is not known."""
+        places = self._places(families)
+        rows: Ints = self._family_rows[places]
+        return rows
+
+    def _places(self, families: Sequence[Family]) -> Ints:
+        try:
+            return np.fromiter(map(self._family.__getitem__, families), np.int64, len(families))
+        except KeyError:
+            self._register(dict.fromkeys(families).keys() - self._family.keys())
+            return self._places(families)
+
+    def _register(self, families: set[Family]) -> None:
+        for family in families:
+            self._family[family] = len(self._families)
+            self._families.append(family)
+        count = len(self._families)
+        self._family_rows = _grown(self._family_rows, count, 0)
+        self._incomplete.update(range(count - len(families), count))
+        self._complete()
+
+    def _complete(self) -> None:
+        """Finds the rows of families of which some were not known."""
+        for place in list(self._incomplete):
+            by_kind = self._families[place].by_kind
+            rows = [self.row(kin) for kin in by_kind]
+            self._family_rows[place] = rows
+            if all(row or not kin for row, kin in zip(rows, by_kind, strict=True)):
+                self._incomplete.remove(place)
 
     def channel_rows(self, hashed: Ints) -> Ints:
         """The rows of channels as records list them."""
-        if not len(self._channels):
-            return np.zeros(len(hashed), np.int64)
-        place = np.searchsorted(self._channels, hashed).clip(max=len(self._channels) - 1)
-        return np.where(self._channels[place] == hashed, self._channel_rows[place], _UNKNOWN)
+        slot = hashed & _CHANNEL_SLOT
+        rows = np.where(self._slot_channel[slot] == hashed, self._slot_row[slot], _UNKNOWN)
+        if self._crowded:
+            for place in np.flatnonzero(rows == _UNKNOWN).tolist():
+                rows[place] = self._crowded.get(int(hashed[place]), _UNKNOWN)
+        return rows
 
-    def put(self, ids: Sequence[str], entries: Sequence[Entry]) -> None:
+    def name(self, row: int) -> str:
+        return self._names[row]
+
+    def put(self, ids: Sequence[str], entries: Sequence[bytes | None]) -> None:
         """Takes in records just read or written; None stands for a relative without a record."""
         if len(self._row) + len(ids) > _SIZE:
             self.clear()
         new = [kin for kin in ids if kin not in self._row]
-        for kin in new:
-            self._row[kin] = len(self._row) + 1
-        self._grow(len(self._row) + 1)
-        if any(kin.startswith("channel:") for kin in new):
-            self._index_channels()
+        if new:
+            self._add(new)
         rows = np.fromiter(map(self._row.__getitem__, ids), np.int64, len(ids))
-        present = [i for i, entry in enumerate(entries) if entry is not None]
-        records = ITEM.current(entries[i] for i in present)  # type: ignore[misc]
-        heads = b"".join([record[: ITEM.head.itemsize] for record in records])
-        self._x[rows[present]] = np.frombuffer(heads, ITEM.head)["x"]
+        present = [place for place, entry in enumerate(entries) if entry is not None]
+        records = b"".join(KIN.current(entry for entry in entries if entry is not None))
+        self._x[rows[present]] = np.frombuffer(records, KIN.head)["x"]
         self._read_at[rows] = time.monotonic()
 
-    async def ensure(self, store: Store, ids: Iterable[str]) -> None:
-        """Reads the relatives that are not at hand or were read too long ago."""
-        wanted = set(ids)
-        while stale := self._stale(wanted):
+    def _add(self, new: Sequence[str]) -> None:
+        for kin in new:
+            row = self._row[kin] = len(self._names)
+            self._names.append(kin)
+            if kin.startswith(_CHANNEL):
+                self._index_channel(kin, row)
+        self._x = _grown(self._x, len(self._names), KIN.identity)
+        self._read_at = _grown(self._read_at, len(self._names), 0.0)
+        self._complete()
+
+    async def meet(self, store: Store, families: Sequence[Family]) -> None:
+        """Reads what of these families is not at hand, however old what is."""
+        while missing := self._missing(self._places(families)):
+            self.put(list(missing), await store.read("k", list(missing)))
+
+    async def ensure(self, store: Store, families: Sequence[Family], channels: Ints) -> None:
+        """Reads what of these relatives and channels is not at hand or was read too long ago."""
+        while stale := self._stale(families, channels):
             self.put(stale, await store.read("k", stale))
 
-    def _stale(self, ids: Iterable[str]) -> list[str]:
-        oldest = time.monotonic() - MAX_AGE_SECONDS
-        return [
-            kin for kin in ids if (row := self.row(kin)) == _UNKNOWN or self._read_at[row] < oldest
-        ]
+    def _stale(self, families: Sequence[Family], channels: Ints) -> list[str]:
+        rows, places = self.channel_rows(channels), self._places(families)
+        missing = self._missing(places)
+        missing.update(channel_kin(hashed) for hashed in channels[rows == _UNKNOWN].tolist())
+        asked = np.zeros(len(self._read_at), bool)
+        asked[rows] = asked[self._family_rows[places]] = True
+        asked[_UNKNOWN] = False
+        old = asked & (self._read_at < time.monotonic() - MAX_AGE_SECONDS)
+        return [*missing, *(self._names[row] for row in np.flatnonzero(old).tolist())]
 
-    def _grow(self, rows: int) -> None:
-        if rows > len(self._x):
-            more = max(rows, 2 * len(self._x)) - len(self._x)
-            self._x = np.concatenate([self._x, np.tile(ITEM.identity, (more, 1))])
-            self._read_at = np.concatenate([self._read_at, np.zeros(more)])
+    def _missing(self, places: Ints) -> set[str]:
+        if not self._incomplete:
+            return set()
+        some = self._incomplete.intersection(places.tolist())
+        return {kin for place in some for kin in self._families[place].kin if not self.row(kin)}
 
-    def _index_channels(self) -> None:
-        pairs = sorted(
-            (int(kin[8:], 16), row) for kin, row in self._row.items() if kin.startswith("channel:")
-        )
-        self._channels = np.array([hashed for hashed, _ in pairs], np.int64)
-        self._channel_rows = np.array([row for _, row in pairs], np.int64)
+    def _index_channel(self, kin: str, row: int) -> None:
+        """Most channels have a slot of their own, by the last bits of their hash."""
+        hashed = int(kin.removeprefix(_CHANNEL), 16)
+        slot = hashed & _CHANNEL_SLOT
+        if self._slot_row[slot] == _UNKNOWN:
+            self._slot_channel[slot], self._slot_row[slot] = hashed, row
+        else:
+            self._crowded[hashed] = row
+
+
+def _grown(array: NDArray[N], rows: int, filling: object) -> NDArray[N]:
+    """The array with room for so many rows; where it has not, for twice as many."""
+    if rows <= len(array):
+        return array
+    larger = np.empty((2 * rows, *array.shape[1:]), array.dtype)
+    larger[: len(array)], larger[len(array) :] = array, filling
+    return larger

@@ -1,35 +1,33 @@
 """What is known of an item beside its record: facts, content, reviews and early behaviour.
 
-A worker keeps it at hand for recently touched items. Each record counts the changes of what is
-beside it (``aux``), and the script sends it again whenever that count is not the worker's, so
-the cache is never older than the record it is used with.
+Each record counts the changes of what is beside it (``aux``); what was read at the same count is
+still what is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import nan
+from struct import unpack_from
 from sys import intern
-from typing import Any
 
 import msgpack
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from streamer.events import NewItem
 from streamer.state.keys import KIN_KINDS, kin
-from streamer.state.layout import ITEM, REVIEWS
+from streamer.state.layout import ITEM, REVIEWS, Layout
+from streamer.state.records import ETAG_BYTES
 from streamer.state.remembered import Remembered
 
 _read_item = msgspec.msgpack.Decoder(NewItem).decode
-_AUX = ITEM.index["aux"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Family:
+class Family(Struct, frozen=True, eq=False, gc=False):
     """The relatives of an item, one object for all items that have the same: their ids, and by
     kind, in the order of KIN_KINDS, '' where there is none."""
 
@@ -37,13 +35,15 @@ class Family:
     by_kind: tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+NO_FAMILY = Family((), ("", "", ""))
+
+
+class Facts(Struct, frozen=True, gc=False):
     """The catalogue's word on an item: the event itself, packed, and what every score needs of it.
 
     ``origin`` and ``offset`` are the watermark field and the offset of the event with which the
     item came up; ``launch_time`` and ``family`` are as of that event and never change. ``price``
-    is NaN where there is none.
+    is NaN where there is none; what is ``offered`` is not withdrawn and in stock.
     """
 
     packed: bytes
@@ -52,8 +52,8 @@ class Facts:
     launch_time: float
     family: Family
     withdrawn: bool
+    offered: bool
     price: float
-    in_stock: bool
     category: tuple[str, ...]
 
     @property
@@ -62,8 +62,7 @@ class Facts:
         return _read_item(self.packed)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True, gc=False):
     """The description's embeddings by encoder fingerprint, float16 bytes, for one version of it."""
 
     time: float
@@ -72,8 +71,7 @@ class Content:
     vectors: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Early:
+class Early(Struct, frozen=True, gc=False):
     """Behaviour from before the item was in the catalogue: its record then, and the shard's
     watermarks (field → offset) below which events are in that record."""
 
@@ -81,8 +79,7 @@ class Early:
     watermarks: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True, eq=False, gc=False):
     """Everything beside an item's record; ``reviews`` is a row of layout.REVIEWS fields."""
 
     aux: float = 0.0
@@ -90,67 +87,54 @@ class Known:
     content: Content | None = None
     reviews: NDArray[np.float64] | None = None
     early: Early | None = None
-
-    @property
-    def family(self) -> Family:
-        return self.facts.family if self.facts else NO_FAMILY
-
-    @property
-    def bytes(self) -> int:
-        """About what it takes of memory."""
-        parts = [self.facts.packed] if self.facts else []
-        parts += self.content.vectors.values() if self.content else []
-        parts += [self.early.record] if self.early else []
-        return (
-            _OBJECTS_BYTES + sum(map(len, parts)) + (0 if self.reviews is None else _REVIEWS_BYTES)
-        )
+    family: Family = NO_FAMILY
 
 
-NO_FAMILY = Family((), ("", "", ""))
 NOTHING = Known()
-_OBJECTS_BYTES = 550
-_REVIEWS_BYTES = REVIEWS.head.itemsize + 100
 
 
-MAX_CACHED_BYTES = 8192
-"""What is beside an item's record is not kept when it is longer than this: it comes again."""
+class Entry(Struct, frozen=True, eq=False, gc=False):
+    """An item as it was read: its record and that record's etag, and what is beside it, which
+    takes so many bytes."""
+
+    etag: int
+    record: bytes
+    known: Known
+    beside_bytes: int
 
 
-class KnownItems:
-    """A cache of Known by item id, of ``max_bytes``; what was put first is dropped first."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self.clear()
-
-    def get(self, item_id: str) -> Known:
-        return self._items.get(item_id, NOTHING)
-
-    def put(self, item_id: str, known: Known) -> None:
-        """Takes in what was just read of an item."""
-        before = self._items.pop(item_id, None)
-        self.bytes += known.bytes - (before.bytes if before else 0)
-        self._items[item_id] = known
-        while self.bytes > self._max_bytes:
-            self.bytes -= self._items.pop(next(iter(self._items))).bytes
-
-    def clear(self) -> None:
-        self._items: dict[str, Known] = {}
-        self.bytes = 0
+def place_of(field: str, layout: Layout) -> int:
+    """Where in a record, in bytes, a field is."""
+    return layout.head.itemsize + 8 * (layout.index[field] - len(layout.fields))
 
 
-def parse(entry: list[Any]) -> tuple[bytes, Known]:
-    """A script's [record, facts, content, reviews, early] → the record and what is beside it."""
-    stored, packed, content, reviews, early = entry
-    (record,) = ITEM.current([stored])
+_AUX_AT = place_of("aux", ITEM)
+
+
+def parse(values: Sequence[bytes | None]) -> Entry | None:
+    """What stands at an item's keys (record, facts, content, reviews, early) as an entry; None
+    where there is no record."""
+    stored, packed, content, reviews, early = values
+    if stored is None:
+        return None
+    (record,) = ITEM.current((stored[ETAG_BYTES:],))
     facts = _facts(packed) if packed else None
-    return record, Known(
-        aux=float(np.frombuffer(record, ITEM.head, 1)["x"][0, _AUX]),
-        facts=facts,
-        content=_content(content) if content else None,
-        reviews=_reviews(reviews) if reviews else None,
-        early=_early(early) if early else None,
+    known = Known(
+        aux_of(record),
+        facts,
+        _content(content) if content else None,
+        _reviews(reviews) if reviews else None,
+        _early(early) if early else None,
+        facts.family if facts else NO_FAMILY,
     )
+    beside = sum([len(value) for value in values[1:] if value])
+    return Entry(int.from_bytes(stored[:ETAG_BYTES], "little"), record, known, beside)
+
+
+def aux_of(record: bytes) -> float:
+    """How often what is beside a record of the current schema has changed."""
+    aux: float = unpack_from("<d", record, _AUX_AT)[0]
+    return aux
 
 
 def _facts(packed: bytes) -> Facts | None:
@@ -160,21 +144,21 @@ def _facts(packed: bytes) -> Facts | None:
     if not item:
         return None
     where, _, offset = origin.rpartition(b":")
-    brief = _read_brief(item)
+    brief, gone = _read_brief(item), (withdrawn, withdrawal) > (time, order)
     return Facts(
         packed=item,
         origin=intern(where.decode()),
         offset=int(offset),
         launch_time=launch,
         family=_families[kin_ids],
-        withdrawn=(withdrawn, withdrawal) > (time, order),
+        withdrawn=gone,
+        offered=not gone and brief.stock != 0,
         price=nan if brief.price is None else brief.price,
-        in_stock=brief.stock != 0,
         category=_categories[brief.category],
     )
 
 
-class _Brief(msgspec.Struct, gc=False):
+class _Brief(Struct, gc=False):
     """What every score needs of a packed NewItem."""
 
     price: float | None = None
@@ -228,10 +212,3 @@ def kin_of(item: NewItem) -> list[str]:
         found.append(kin("category", "\0".join(item.category[: max(1, len(item.category) - 1)])))
         found.append(kin("type", "\0".join(item.category)))
     return found
-
-
-def grouped(families: Sequence[Family]) -> tuple[list[Family], NDArray[np.int64]]:
-    """The distinct ones of the families, and which of them each is."""
-    places: dict[Family, int] = {}
-    member = [places.setdefault(family, len(places)) for family in families]
-    return list(places), np.array(member, np.int64)

@@ -9,10 +9,11 @@ A record is a commutative monoid. Its head is a row of float64 fields of four ki
   brings both sides to the later reference: forward decay (Cormode et al., ICDE 2009) in a form
   that cannot overflow.
 
-Its tail holds ascending lists of distinct 32-bit values, each cut to its ``keep`` smallest
+Its tail holds lists of distinct 32-bit values, in any order, each cut to its ``keep`` smallest
 (bottom-k sketch, Beyer et al., SIGMOD 2007): exact while shorter, a distinct count and a uniform
-sample of the members beyond. What happened in a chunk is itself such a record, and applying it is
-a merge. `scripts.py` writes the Lua merge from this same description.
+sample of the members beyond. What happened in a batch is itself such a record, and applying it is
+a merge: in numpy for items (merge.py, members.py), in Lua for what many workers move at once,
+relatives and reviews. `scripts.py` writes that Lua merge from this same description.
 
 To change the fields, raise ``schema`` and add (old schema, old fields in their order) to ``older``:
 a stored record of that schema is carried over by field name, with the identity for what it did not
@@ -64,8 +65,8 @@ class Layout:
     @cached_property
     def head(self) -> np.dtype[np.void]:
         """The head as numpy reads it: schema, the length of each list, then the fields as ``x``."""
-        counts = [(name, "<u2") for name, _ in self.lists]
-        return np.dtype([("schema", "<u2"), *counts, ("x", "<f8", (len(self.fields),))])
+        counts = ("counts", "<u2", (len(self.lists),))
+        return np.dtype([("schema", "<u2"), counts, ("x", "<f8", (len(self.fields),))])
 
     @cached_property
     def identity(self) -> np.ndarray:
@@ -83,6 +84,15 @@ class Layout:
     @property
     def decayed_slice(self) -> slice:
         return slice(len(self.fields) - len(self.half_lives), len(self.fields))
+
+    @cached_property
+    def decaying(self) -> tuple[tuple[float, slice], ...]:
+        """Each half-life in seconds with its columns."""
+        found, start = [], self.decayed_slice.start
+        for half_life, signals in self.decayed:
+            found.append((half_life, slice(start, start + len(signals))))
+            start += len(signals)
+        return tuple(found)
 
     @cached_property
     def stamp(self) -> bytes:
@@ -128,7 +138,7 @@ def decayed_name(signal: str, half_life: float) -> str:
 
 ITEM = Layout(
     name="item",
-    schema=1,
+    schema=2,
     least=("first_time", "first_purchase_time"),
     greatest=("last_purchase_time", "last_time"),
     sums=(
@@ -152,6 +162,19 @@ ITEM = Layout(
     ),
     lists=(("buyers", 64), ("users", 64), ("channels", 32), ("days", 32)),
 )
+
+KIN = Layout(
+    name="kin",
+    schema=2,
+    least=(),
+    greatest=("last_time",),
+    sums=("view", "cart", "purchase", "return", "quantity", "value", "exposure", "launches"),
+    decayed=(
+        (WEEK, ("purchases",)),
+        (MONTH, ("purchases", "exposure", "launches")),
+    ),
+)
+"""Of a relative: a brand, type, category or channel. Its fields are fields of items."""
 
 REVIEWS = Layout(
     name="reviews",

@@ -1,4 +1,4 @@
-"""Merging rows of fields in numpy: the same merge as merge.lua, for many rows at once."""
+"""Merging rows of fields in numpy, for many rows at once. merge.lua does the same for one."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ def merge_rows(layout: Layout, x: Floats, group: Ints, groups: int) -> Floats:
     return out
 
 
+def merged(layout: Layout, x: Floats, delta: Floats) -> Floats:
+    """Merges row by row; both of shape (rows, fields), as is the result."""
+    least, greatest = len(layout.least), len(layout.least) + len(layout.greatest)
+    last = layout.index["last_time"]
+    latest = np.maximum(x[:, last], delta[:, last])
+    out = at_time(layout, x, latest)
+    added = delta if (delta[:, last] == latest).all() else at_time(layout, delta, latest)
+    out[:, greatest:] += added[:, greatest:]
+    np.minimum(x[:, :least], delta[:, :least], out=out[:, :least])
+    np.maximum(x[:, least:greatest], delta[:, least:greatest], out=out[:, least:greatest])
+    return out
+
+
 def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
     """The rows with their decayed fields as of ``time`` (seconds; a row each, or one for all).
 
@@ -41,7 +54,8 @@ def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
     """
     out = x.copy()
     age = _age(x[:, layout.index["last_time"]], time)
-    out[:, layout.decayed_slice] *= _decay(age[:, None], layout.half_lives)
+    for half_life, columns in layout.decaying:
+        out[:, columns] *= _decay(age, half_life)[:, None]
     return out
 
 

@@ -1,27 +1,35 @@
-"""A chunk is applied in two phases, each exactly once on every shard.
+"""A batch is applied in two phases, each exactly once on every shard.
 
-First the items: what happened is added to their records, and the answer says for certain what is
-known of each. Then the kin: with that answer, and nothing else, it is decided which events count
-for which relatives. The answer to an event's first phase can't change later in a way that matters
-(``behaviour._direct_from``), so a crash between the phases, a second worker or a replay decide alike.
-Each phase has watermarks of its own.
+First the items: what happened is added to their records, and what is known of each is certain from
+then on. Then the kin: with that, and nothing else, it is decided which events count for which
+relatives. What the first phase says of an event can't change later in a way that matters
+(``relatives._direct_from``), so a crash between the phases, a second worker or a replay decide
+alike. Each phase has watermarks of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from streamer import failpoint
+import numpy as np
+from numpy.typing import NDArray
+
 from streamer.errors import StoreEmpty
-from streamer.state.store import ShardCall, ShardReply, Store
+from streamer.state.batch import Range
+from streamer.state.store import Reply
+
+Ints = NDArray[np.int64]
+
+UNKNOWN = -1
+"""Where a shard stands in a log that it does not know."""
 
 
 class LostWrites(Exception):
-    """Redis is behind the log: the chunk's partition must be read again from ``watermark``."""
+    """Redis is behind the log: these ranges, by place, must be read again from these offsets."""
 
-    def __init__(self, watermark: int) -> None:
-        super().__init__(watermark)
-        self.watermark = watermark
+    def __init__(self, watermarks: dict[int, int]) -> None:
+        super().__init__(watermarks)
+        self.watermarks = watermarks
 
 
 def emptied(watermark: str) -> StoreEmpty:
@@ -32,30 +40,46 @@ def emptied(watermark: str) -> StoreEmpty:
     )
 
 
-async def run_phase(
-    store: Store, start: int, call_for: Callable[[int, int], ShardCall]
-) -> list[ShardReply]:
-    """Brings every shard to the end of a chunk that starts at ``start``.
+Attempt = Callable[[Mapping[int, Ints]], Awaitable[Sequence[Reply]]]
+"""Calls the script for some shards, each from its own offset on in each range; the replies follow
+the mapping's order."""
 
-    ``call_for(shard, first)`` makes the call that applies the chunk's part from offset ``first``
-    on. Returns a reply for each shard. Raises LostWrites, StoreEmpty.
+
+async def run_phase(phase: str, ranges: Sequence[Range], shards: int, attempt: Attempt) -> None:
+    """Brings every shard to the end of every range.
+
+    Raises LostWrites, StoreEmpty.
     """
-    waiting = dict.fromkeys(range(store.keys.shards), start)
-    done: dict[int, ShardReply] = {}
-    lost: list[int] = []
+    starts = np.array([each.start for each in ranges])
+    waiting = dict.fromkeys(range(shards), starts)
+    lost: dict[int, int] = {}
     while waiting:
-        calls = [call_for(shard, first) for shard, first in waiting.items()]
-        failpoint.passing("aggregated")
-        waiting = {}
-        for call, reply in zip(calls, await store.apply(calls), strict=True):
-            if reply.status == "inside":
-                waiting[call.shard] = reply.watermark
-            elif reply.status == "gap":
-                lost.append(reply.watermark)
-            elif reply.status == "unborn":
-                raise emptied(call.watermark)
-            else:
-                done[call.shard] = reply
-    if lost:
-        raise LostWrites(min(lost))
-    return [done[shard] for shard in range(store.keys.shards)]
+        replies = await attempt(waiting)
+        left: dict[int, Ints] = {}
+        for (shard, first), reply in zip(waiting.items(), replies, strict=True):
+            if reply.stands is not None:
+                left[shard] = _standing(phase, ranges, first, reply.stands, lost)
+            elif reply.changed is not None:
+                left[shard] = first
+        if lost:
+            raise LostWrites(lost)
+        waiting = {shard: first for shard, first in left.items() if open_ranges(ranges, first)}
+
+
+def open_ranges(ranges: Sequence[Range], first: Ints) -> list[int]:
+    """Those of the ranges in which something is left from these offsets on."""
+    return [number for number, each in enumerate(ranges) if first[number] < each.end]
+
+
+def _standing(
+    phase: str, ranges: Sequence[Range], first: Ints, stands: Sequence[int], lost: dict[int, int]
+) -> Ints:
+    """Where a shard goes on that stands there in its open ranges; notes what it has lost."""
+    on = first.copy()
+    for number, at in zip(open_ranges(ranges, first), stands, strict=True):
+        if at == UNKNOWN:
+            raise emptied(ranges[number].watermark(phase))
+        if at < first[number]:
+            lost[number] = min(at, lost.get(number, at))
+        on[number] = min(max(at, on[number]), ranges[number].end)
+    return on

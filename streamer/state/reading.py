@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-from streamer.state.known import KnownItems
+from streamer.state.known import Known, aux_of
 from streamer.state.layout import ITEM
-from streamer.state.store import Entry, Store
-from streamer.state.touched import Touched, touched
-
-_AUX = ITEM.index["aux"]
-
-
-async def read_items(store: Store, ids: Sequence[str], cache: KnownItems) -> Touched:
-    """The items that have a record. What is beside a record is read only where the cache lacks it."""
-    records = await store.read("i", ids)
-    asked = [cache.get(item_id) for item_id in ids]
-    stale = [
-        item_id
-        for item_id, record, known in zip(ids, records, asked, strict=True)
-        if record is not None and _aux(record) != known.aux
-    ]
-    fresh = await _beside(store, stale)
-    entries: list[Entry] = [
-        fresh.get(item_id, record) if record is not None else None
-        for item_id, record in zip(ids, records, strict=True)
-    ]
-    return touched(ids, entries, asked, cache)
+from streamer.state.records import ETAG_BYTES, Records
+from streamer.state.store import Store
+from streamer.state.table import ItemTable
+from streamer.state.touched import Touched
 
 
-async def _beside(store: Store, ids: Sequence[str]) -> dict[str, list[Any]]:
-    """[record, facts, content, reviews, early] by item. The record is read first: if what is beside
-    it changes meanwhile, the record counts one change less, and it is all read again next time."""
-    if not ids:
-        return {}
-    columns = [await store.read(kind, ids) for kind in ("i", "f", "c", "r", "e")]
-    rows = zip(ids, *columns, strict=True)
-    return {item_id: list(entry) for item_id, *entry in rows if entry[0] is not None}
-
-
-def _aux(record: bytes) -> float:
-    (current,) = ITEM.current([record])
-    return float(np.frombuffer(current, ITEM.head, 1)["x"][0, _AUX])
+async def read_items(store: Store, ids: Sequence[str], table: ItemTable) -> Touched:
+    """The items that have a record. What is beside a record is read only where it has changed since
+    the table learnt of it; the table itself is left as it is."""
+    found: dict[str, tuple[bytes, Known]] = {}
+    changed: list[str] = []
+    for item_id, value in zip(ids, await store.read("i", ids), strict=True):
+        if value is not None:
+            (record,) = ITEM.current((value[ETAG_BYTES:],))
+            known = table.known(item_id)
+            found[item_id] = record, known
+            if aux_of(record) != known.aux:
+                changed.append(item_id)
+    if changed:
+        for item_id, entry in zip(changed, await store.read_items(changed), strict=True):
+            del found[item_id]
+            if entry:
+                found[item_id] = entry.record, entry.known
+    present = [item_id for item_id in ids if item_id in found]
+    records = Records.unpacked([found[item_id][0] for item_id in present])
+    return Touched(present, records, [found[item_id][1] for item_id in present])

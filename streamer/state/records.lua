@@ -5,6 +5,12 @@ local pack, unpack_, sub, call = struct.pack, struct.unpack, string.sub, redis.c
 -- Every key of a call carries the hash tag of KEYS[1] and so lives in the same slot.
 local tag = string.match(KEYS[1], '^{.-}')
 
+-- An item's record stands behind its etag; NO_ETAG is that of an item without a record.
+local ETAG_BYTES, NO_ETAG = 8, string.rep('\0', 8)
+
+-- Arguments and values are handed on in portions that fit Lua's stack.
+local PORTION = 4000
+
 local function key(kind, id) return tag .. ':' .. kind .. ':' .. id end
 
 local function lines(text)
@@ -13,19 +19,19 @@ local function lines(text)
   return found
 end
 
--- MGET and MSET in portions that fit Lua's stack. `changes` is key, value, key, value, …
 local function read(keys)
   local values = {}
-  for first = 1, #keys, 4000 do
-    local part = call('MGET', unpack(keys, first, math.min(first + 3999, #keys)))
+  for first = 1, #keys, PORTION do
+    local part = call('MGET', unpack(keys, first, math.min(first + PORTION - 1, #keys)))
     for i = 1, #part do values[first + i - 1] = part[i] end
   end
   return values
 end
 
+-- `changes` is key, value, key, value, …
 local function write(changes)
-  for first = 1, #changes, 4000 do
-    call('MSET', unpack(changes, first, math.min(first + 3999, #changes)))
+  for first = 1, #changes, PORTION do
+    call('MSET', unpack(changes, first, math.min(first + PORTION - 1, #changes)))
   end
 end
 
@@ -33,63 +39,29 @@ local function later(time, order, than_time, than_order)
   return time > than_time or (time == than_time and order > than_order)
 end
 
--- What is kept beside an item's record: facts, content, reviews, early behaviour.
-local function beside(id)
-  return unpack(read({key('f', id), key('c', id), key('r', id), key('e', id)}))
-end
-
--- Lists hold distinct big-endian u32; one that has grown to the length it keeps is ascending.
-
-local function ascending(list)
-  local numbers = {}
-  for at = 1, #list, 4 do numbers[#numbers + 1] = unpack_('>I4', list, at) end
-  table.sort(numbers)
-  for i, number in ipairs(numbers) do numbers[i] = pack('>I4', number) end
-  return table.concat(numbers)
-end
-
-local function holds(list, value)
-  local at = string.find(list, value, 1, true)
-  while at and at % 4 ~= 1 do at = string.find(list, value, at + 1, true) end
-  return at
-end
-
--- A full list with a value that it does not hold, which is smaller than its last.
-local function insert(list, value, number)
-  local from, to = 0, #list / 4 - 1
-  while from < to do
-    local middle = math.floor((from + to) / 2)
-    if unpack_('>I4', list, 4 * middle + 1) < number then from = middle + 1 else to = middle end
+-- Where this shard stands in each range, and whether that is where all of them begin. A range is
+-- [field of the watermark, first offset, offset after the last, applied, duplicate, dead]; a log
+-- that the shard does not know stands at -1.
+local function standing(ranges)
+  local stands, ready = {}, true
+  for i, range in ipairs(ranges) do
+    stands[i] = tonumber(call('HGET', KEYS[1], range[1]) or -1)
+    ready = ready and stands[i] == range[2]
   end
-  return sub(list, 1, 4 * from) .. value .. sub(list, 4 * from + 1, -5)
+  return stands, ready
 end
 
--- The list with a value, or the `keep` smallest of both.
-local function with(list, value, keep)
-  local number, room = unpack_('>I4', value), 4 * keep - #list
-  if room == 0 and number > unpack_('>I4', list, #list - 3) or holds(list, value) then return list end
-  if room == 0 then return insert(list, value, number) end
-  if room == 4 then return ascending(list .. value) end
-  return list .. value
-end
+local OUTCOMES = {'applied', 'duplicate', 'dead'}
 
--- The stored lists, behind one another in `tail`, united with those at `at` in `tails`.
-local function merge_lists(tail, stored, tails, at, added, keep)
-  local first = 1
-  for i = 1, #keep do
-    if added[i] > 0 then
-      local before = sub(tail, first, first + 4 * stored[i] - 1)
-      local list = before
-      for from = at, at + 4 * added[i] - 4, 4 do
-        list = with(list, sub(tails, from, from + 3), keep[i])
+-- Moves the shard to the end of each range, and counts what was there.
+local function advance(ranges)
+  for _, range in ipairs(ranges) do
+    call('HSET', KEYS[1], range[1], range[3])
+    for i, outcome in ipairs(OUTCOMES) do
+      local count = range[3 + i]
+      if count and count > 0 then
+        call('HINCRBY', KEYS[1], outcome .. ':' .. range[1], count)
       end
-      if list ~= before then
-        tail = sub(tail, 1, first - 1) .. list .. sub(tail, first + #before)
-        stored[i] = #list / 4
-      end
-      at = at + 4 * added[i]
     end
-    first = first + 4 * stored[i]
   end
-  return tail, unpack(stored)
 end

@@ -1,4 +1,4 @@
-"""The Lua scripts, with the merge of each record type written out from its layout."""
+"""The Lua scripts, with what depends on a record type written out from its layout."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from functools import cache
 from importlib.resources import files
 from math import inf
 
-from streamer.state.layout import ITEM, REVIEWS, Layout, decayed_name
+from streamer.state.layout import ITEM, KIN, REVIEWS, Layout, decayed_name
 
 
 @cache
 def source(name: str) -> str:
     """The text of ``<name>.lua`` behind what it builds on."""
-    return script(name, ITEM, REVIEWS)
+    return script(name, ITEM, KIN, REVIEWS)
 
 
 def plain(name: str) -> str:
@@ -22,9 +22,12 @@ def plain(name: str) -> str:
 
 def script(name: str, *layouts: Layout) -> str:
     """The text of ``<name>.lua`` for these layouts."""
-    text = _read("records") + "".join(_fill(_read("merge"), layout, "") for layout in layouts)
-    rest = _read(name)
+    text, rest = _read("records"), _read(name)
     for layout in layouts:
+        if f"current_{layout.name}(" in rest or f"merge_{layout.name}(" in rest:
+            text += _fill(_read("current"), layout, "")
+        if f"merge_{layout.name}(" in rest:
+            text += _fill(_read("merge"), layout, "")
         rest = _fill(rest, layout, f"{layout.name}.")
     return text + rest
 
@@ -40,19 +43,14 @@ def _read(name: str) -> str:
 
 
 def _fragments(layout: Layout) -> dict[str, str]:
-    lists = [name for name, _ in layout.lists]
     return {
         "name": layout.name,
         "schema": str(layout.schema),
         "head_bytes": str(layout.head.itemsize),
         "format": _format(layout, layout.fields),
         "at": ", ".join(f"['{n}'] = {_start(layout) + 8 * i}" for n, i in layout.index.items()),
-        "stored": _locals("a", layout, layout.fields),
-        "added": _locals("b", layout, layout.fields),
-        "stored_lists": ", ".join(f"a_{name}" for name in lists) or "_",
-        "added_lists": ", ".join(f"b_{name}" for name in lists),
-        "added_lengths": " + ".join(["0", *(f"b_{name}" for name in lists)]),
-        "keep": ", ".join(str(keep) for _, keep in layout.lists),
+        "stored": _locals("a", layout.fields),
+        "added": _locals("b", layout.fields),
         "decay_stored": _decay("a", layout),
         "decay_added": _decay("b", layout),
         "keep_least": _choose("<", layout.least),
@@ -71,8 +69,8 @@ def _format(layout: Layout, fields: tuple[str, ...]) -> str:
     return "<H" + "H" * len(layout.lists) + "d" * len(fields)
 
 
-def _locals(side: str, layout: Layout, fields: tuple[str, ...]) -> str:
-    return ", ".join(f"{side}_{name}" for name in (*(n for n, _ in layout.lists), *fields))
+def _locals(side: str, fields: tuple[str, ...]) -> str:
+    return ", ".join(f"{side}_{name}" for name in fields)
 
 
 def _decay(side: str, layout: Layout) -> str:
@@ -91,8 +89,7 @@ def _choose(comparison: str, names: tuple[str, ...]) -> str:
 
 def _merged(layout: Layout) -> str:
     chosen = set(layout.least + layout.greatest)
-    lists = [f"a_{name}" for name, _ in layout.lists]
-    return ", ".join(lists + [f"a_{n}" if n in chosen else f"a_{n} + b_{n}" for n in layout.fields])
+    return ", ".join(f"a_{n}" if n in chosen else f"a_{n} + b_{n}" for n in layout.fields)
 
 
 def _upgrade(layout: Layout, schema: int, fields: tuple[str, ...]) -> str:
@@ -100,12 +97,13 @@ def _upgrade(layout: Layout, schema: int, fields: tuple[str, ...]) -> str:
     lists = [f"a_{name}" for name, _ in layout.lists]
     identity = dict(zip(layout.fields, layout.identity, strict=True))
     values = [f"a_{n}" if n in fields else _lua_number(identity[n]) for n in layout.fields]
+    before = ", ".join(["a_schema", *lists, _locals("a", fields)])
     return (
-        f"[{schema}] = function(record) local a_schema, {_locals('a', layout, fields)} = "
-        f"struct.unpack('{_format(layout, fields)}', record) "
-        f"return struct.pack('{_format(layout, layout.fields)}c0', {layout.schema}, "
+        f"[{schema}] = function(record) local {before} = "
+        f"unpack_('{_format(layout, fields)}', record) "
+        f"return pack('{_format(layout, layout.fields)}c0', {layout.schema}, "
         f"{', '.join(lists + values)}, "
-        f"string.sub(record, {_start(layout) + 8 * len(fields)})) end,"
+        f"sub(record, {_start(layout) + 8 * len(fields)})) end,"
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any, Literal
+from typing import Any
 
 import msgpack
 from redis.exceptions import NoScriptError, ResponseError
@@ -15,34 +14,39 @@ from streamer import failpoint
 from streamer.errors import StoreMismatch
 from streamer.state.connection import Client
 from streamer.state.keys import Keys
-from streamer.state.layout import ITEM
+from streamer.state.known import Entry, parse
 from streamer.state.scripts import source
+from streamer.state.users import REMEMBERED_ITEMS, Recent
 
-REMEMBERED_ITEMS = 20
-"""Items kept of a user's recent past."""
-
-Status = Literal["applied", "before", "inside", "gap", "unborn"]
-Entry = bytes | list[Any] | None
-"""A record; or [record, facts, content, reviews, early]; or None where there is nothing."""
+RangeCall = tuple[str, int, int, int, int, int] | tuple[str, int, int]
+"""Field of the watermark, first offset, offset after the last; and for items how many events are
+applied, duplicates and dead letters."""
 
 
 @dataclass(slots=True)
-class ShardCall:
+class ItemsCall:
     """One call of apply.lua; its header says what the fields mean."""
 
     shard: int
-    watermark: str
-    first: int
-    last: int
-    kind: Literal["i", "k"]
-    clock: float | None = None
-    counts: tuple[int, int, int] = (0, 0, 0)
-    ids: Sequence[str] = ()
-    heads: bytes = b""
-    tails: bytes = b""
-    known: bytes = b""
-    facts: list[list[Any]] = field(default_factory=list)
-    users: list[list[Any]] = field(default_factory=list)
+    ranges: list[RangeCall]
+    clock: float | None
+    ids: Sequence[str]
+    etags: bytes
+    heads: bytes
+    members: bytes
+    ends: bytes
+    facts: list[list[Any]]
+    users: Recent | None
+
+
+@dataclass(slots=True)
+class KinCall:
+    """One call of kin.lua; its header says what the fields mean."""
+
+    shard: int
+    ranges: list[RangeCall]
+    ids: Sequence[str]
+    heads: bytes
 
 
 @dataclass(slots=True)
@@ -53,23 +57,32 @@ class EncodingsCall:
     watermark: str
     first: int
     last: int
+    etag: bytes
     descriptions: list[list[Any]] = field(default_factory=list)
     reviews: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class ShardReply:
-    """``watermark`` is where the shard stands after the call; ``entries`` follow the call's ids, or
-    ``ids`` where the script names them."""
+class Reply:
+    """What a script answers: ``applied`` with what the call says; or where the shard ``stands`` in
+    each range; or which records were ``changed`` by somebody else."""
 
-    status: Status
-    watermark: int
-    entries: list[Entry]
-    ids: list[str] = field(default_factory=list)
+    applied: list[bytes] | None = None
+    stands: list[int] | None = None
+    changed: list[int] | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether nothing was applied."""
+        return self.applied is None
 
 
 class Store:
-    """The state of one group in Redis."""
+    """The state of one group in Redis.
+
+    Calls that are sent again after a lost connection do no harm: a shard that has applied them says
+    where it stands. They raise redis errors and StoreMismatch.
+    """
 
     def __init__(self, client: Client, keys: Keys, user_retention_seconds: float) -> None:
         self.client = client
@@ -77,84 +90,90 @@ class Store:
         self.remembers_users = user_retention_seconds > 0
         self._retention = str(max(1, int(user_retention_seconds)))
         self._scripts = {sha1(source(n).encode()).hexdigest(): source(n) for n in _SCRIPTS}
-        self._apply, self._encodings, self._forget = self._scripts
+        self._apply, self._kin, self._encodings, self._read, self._forget = self._scripts
 
-    async def apply(self, calls: Sequence[ShardCall]) -> list[ShardReply]:
-        """Runs the calls in one pipeline.
-
-        Sent again after a lost connection they do no harm: a shard that has applied them answers
-        from its watermark. Raises redis errors, StoreMismatch.
-        """
-        commands = [
-            (self._apply, 1, self.keys.logs[call.shard], *self._arguments(call)) for call in calls
-        ]
-        return [
-            ShardReply(reply[0].decode(), int(reply[1]), reply[2:])
-            for some in failpoint.apart("script", commands)
-            for reply in await self._evaluate(some)
-        ]
-
-    def _arguments(self, call: ShardCall) -> tuple[str | bytes | int, ...]:
-        return (
-            call.watermark,
-            call.first,
-            call.last,
-            "" if call.clock is None else repr(call.clock),
-            " ".join(map(str, call.counts)),
-            call.kind,
-            "\n".join(call.ids),
-            call.heads,
-            call.tails,
-            call.known,
-            _pack(call.facts) if call.facts else b"",
-            _pack(call.users) if call.users else b"",
-            self._retention,
-            REMEMBERED_ITEMS,
+    async def apply_items(self, calls: Sequence[ItemsCall]) -> list[Reply]:
+        """Runs the calls in one pipeline."""
+        return await self._run(
+            [
+                (
+                    *(self._apply, 1, self.keys.logs[call.shard], _pack(call.ranges)),
+                    "" if call.clock is None else repr(call.clock),
+                    "\n".join(call.ids),
+                    *(call.etags, call.heads, call.members, call.ends),
+                    _pack(call.facts) if call.facts else b"",
+                    _pack(call.users.columns) if call.users else b"",
+                    *(self._retention, REMEMBERED_ITEMS),
+                )
+                for call in calls
+            ]
         )
 
-    async def add_encodings(self, calls: Sequence[EncodingsCall]) -> list[ShardReply]:
-        """Runs the calls in one pipeline; entries follow the reply's ``ids``.
+    async def apply_kin(self, calls: Sequence[KinCall]) -> list[Reply]:
+        """Runs the calls in one pipeline; ``applied`` are the relatives' new records."""
+        return await self._run(
+            [
+                (
+                    *(self._kin, 1, self.keys.logs[call.shard], _pack(call.ranges)),
+                    *("\n".join(call.ids), call.heads),
+                )
+                for call in calls
+            ]
+        )
 
-        Raises redis errors, StoreMismatch.
-        """
-        commands = [
-            (
-                self._encodings,
-                1,
-                self.keys.logs[call.shard],
-                call.watermark,
-                call.first,
-                call.last,
-                _pack(call.descriptions),
-                _pack(call.reviews),
-                _UNCHANGED,
-            )
-            for call in calls
-        ]
+    async def apply_encodings(self, calls: Sequence[EncodingsCall]) -> list[Reply]:
+        """Runs the calls in one pipeline; ``applied`` are the ids of the items touched."""
+        return await self._run(
+            [
+                (
+                    *(self._encodings, 1, self.keys.logs[call.shard]),
+                    *(call.watermark, call.first, call.last),
+                    *(_pack(call.descriptions), _pack(call.reviews), call.etag),
+                )
+                for call in calls
+            ]
+        )
+
+    async def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Reply]:
         return [
-            ShardReply(
-                status=status.decode(),
-                watermark=int(watermark),
-                entries=found[1::2],
-                ids=[item_id.decode() for item_id in found[::2]],
-            )
-            for status, watermark, *found in await self._evaluate(commands)
+            _reply(answer)
+            for some in failpoint.apart("script", commands)
+            for answer in await self._evaluate(some)
         ]
+
+    async def read_items(self, ids: Sequence[str]) -> list[Entry | None]:
+        """Items as they are now; None for one that has no record. Raises StoreMismatch."""
+        by_shard = self._by_shard(ids)
+        answers = await self._evaluate(
+            [
+                (self._read, 1, self.keys.logs[shard], "\n".join([ids[place] for place in places]))
+                for shard, places in by_shard.items()
+            ]
+        )
+        entries: list[Entry | None] = [None] * len(ids)
+        for places, values in zip(by_shard.values(), answers, strict=True):
+            for place, five in zip(places, zip(*[iter(values)] * 5, strict=True), strict=True):
+                entries[place] = parse(five)
+        return entries
 
     async def read(self, kind: str, names: Sequence[str]) -> list[bytes | None]:
         """Values by name, e.g. ``read("k", kin ids)``; None where there is none."""
-        by_shard: dict[int, list[int]] = {}
-        for place, name in enumerate(names):
-            by_shard.setdefault(self.keys.shard[name], []).append(place)
+        by_shard = self._by_shard(names)
         pipeline = self.client.pipeline(transaction=False)
         for places in by_shard.values():
-            keys = [self.keys.of(kind, names[place]) for place in places]
-            pipeline.execute_command("MGET", *keys)
+            pipeline.execute_command("MGET", *[self.keys.of(kind, names[p]) for p in places])
         values: list[bytes | None] = [None] * len(names)
         for places, found in zip(by_shard.values(), await pipeline.execute(), strict=True):
             for place, value in zip(places, found, strict=True):
                 values[place] = value
         return values
+
+    def _by_shard(self, names: Sequence[str]) -> dict[int, list[int]]:
+        """The places of the names by shard."""
+        found: dict[int, list[int]] = {}
+        for place, name in enumerate(names):
+            found.setdefault(self.keys.shard[name], []).append(place)
+        return found
 
     async def forget(self, shard: int, ids: Sequence[str], before: float) -> list[str]:
         """Removes the items of a shard that have no event after ``before`` (event time, seconds).
@@ -220,16 +239,17 @@ class Store:
             await self.client.script_load(text)
 
 
-_UNCHANGED = ITEM.heads(1).tobytes()
-_SCRIPTS = ("apply", "encodings", "forget")
+_SCRIPTS = ("apply", "kin", "encodings", "read", "forget")
+
+
+def _reply(answer: list[Any]) -> Reply:
+    status, *rest = answer
+    if status == b"applied":
+        return Reply(applied=rest)
+    return Reply(stands=rest) if status == b"stands" else Reply(changed=rest)
 
 
 def _pack(value: Any) -> bytes:
     """MessagePack as Lua's cmsgpack reads it: bytes and text alike are strings there."""
     packed: bytes = msgpack.packb(value, use_bin_type=False)
     return packed
-
-
-def known_counts(counts: Sequence[float]) -> bytes:
-    """The caller's aux counts as apply.lua reads them."""
-    return struct.pack(f"<{len(counts)}d", *counts)

@@ -15,10 +15,10 @@ from streamer.replay.sources.clothing import ClothingReviews
 from streamer.settings import Settings
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
-from streamer.state.known import KnownItems
 from streamer.state.layout import REVIEWS
 from streamer.state.reading import read_items
 from streamer.state.store import Store
+from streamer.state.table import ItemTable
 from streamer.topology import ENCODINGS, TEXTS
 from tests.faults import results
 from tests.faults.chaos import EVENTS, ROUNDS, SEED, counted, group, quiet, read_as_well, through
@@ -93,7 +93,7 @@ async def read(settings: Settings, history: list[TimedRecord]) -> dict[str, tupl
     ids = [r.value.item_id for r in history if isinstance(r.value, NewItem)]
     async with connected(settings) as client:
         store = Store(client, Keys(settings.group, settings.shards), 0.0)
-        items = await read_items(store, ids, KnownItems(2**30))
+        items = await read_items(store, ids, ItemTable(2**30))
     at = REVIEWS.index["reviews"]
     return {
         item_id: (0 if known.reviews is None else int(known.reviews[at]), bool(known.content))

@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from kafka import TopicPartition
 from streamer.agents import behaviour, catalogue
 from streamer.broker import administrator
 from streamer.faust_app import StreamerApp
+from streamer.flow import Flow
 from streamer.publish import Publisher, Record
 from streamer.settings import Settings
 from streamer.topology import BOARD_CHANGES, ITEM_SCORES, LAUNCH_RANK, NEW_ITEMS, USER_BEHAVIOUR
+from streamer.way import go
 from streamer.window import open_window
 from streamer.worker import Worker
 from tests.support.logs import read, write
@@ -46,11 +49,12 @@ async def scores(settings: Settings, item_id: str) -> list[dict[str, Any]]:
 def quiet(
     broker_address: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
-    """A worker that tells a score when it moved a lot or an hour has passed, small chunks."""
+    """A worker that tells a score when it moved a lot or an hour has passed, small batches."""
     settings = own_group(
         broker_address,
         redis_url,
         chunk_max_records=20,
+        batch_max_records=20,
         score_min_change=0.9,
         score_max_interval_seconds=HOUR,
         rank_interval_seconds=1.0,
@@ -129,15 +133,17 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
     app = StreamerApp(settings.group, settings)
     worker = Worker(app, settings)
     app.start_offsets = worker.start_offsets
+    flow = Flow(partial(go, worker), settings.batches_at_once, settings.batch_max_records, app.fail)
     for agent in (behaviour, catalogue):
-        agent.register(app, worker)
+        agent.register(app, flow)
     app.finalize()
     await app.maybe_start()
-    filing = asyncio.create_task(worker.filer.run())
+    running = [asyncio.create_task(loop()) for loop in (flow.run, worker.filer.run)]
     try:
         yield worker
     finally:
-        filing.cancel()
+        for task in running:
+            task.cancel()
         app.conf.stream_wait_empty = False
         await app.stop()
         await worker.close()

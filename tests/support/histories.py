@@ -8,20 +8,20 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from hypothesis import strategies as st
 
-from streamer.chunk import Chunk
 from streamer.events import Behaviour, Encoding, NewItem
-from streamer.state import behaviour, catalogue
+from streamer.state.batch import Batch, Range
 from streamer.state.birth import COUNTED, Extent, open_logs
-from streamer.state.columns import Pseudonyms, columns
+from streamer.state.columns import Pseudonyms
 from streamer.state.connection import Client
 from streamer.state.encoded import apply_encodings
+from streamer.state.items import apply_items
 from streamer.state.keys import Keys
 from streamer.state.kin import KinTable
-from streamer.state.known import KnownItems
+from streamer.state.relatives import apply_both
 from streamer.state.store import Store
+from streamer.state.table import ItemTable
 from streamer.state.touched import Touched
 
 START = 1_700_000_000.0
@@ -63,58 +63,37 @@ def new_items(draw: st.DrawFn) -> NewItem:
 
 @dataclass
 class Worker:
-    """Applies chunks like a worker that has just started."""
+    """Applies events like a worker that has just started."""
 
     store: Store
-    known: KnownItems = field(default_factory=lambda: KnownItems(2**20))
+    table: ItemTable = field(default_factory=lambda: ItemTable(2**20))
     kin: KinTable = field(default_factory=KinTable)
     pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("secret"))
 
     async def behaviour(
         self, log: str, partition: int, start: int, events: Sequence[Behaviour], *, kin: bool = True
     ) -> None:
-        offsets = np.arange(start, start + len(events))
-        chunk = _chunk(log, partition, offsets)
-        batch = behaviour.BehaviourBatch(
-            chunk, columns(events, offsets, self.pseudonyms), _none(), _none()
-        )
-        touched = await behaviour.apply_items(self.store, batch, self.known)
-        if kin:
-            await behaviour.apply_kin(self.store, batch, touched, self.kin)
+        some = Range.holding(log, start, partition=partition, behaviour=events)
+        await self.apply([some], kin=kin)
 
     async def catalogue(
         self, log: str, partition: int, start: int, events: Sequence[NewItem], *, kin: bool = True
     ) -> None:
-        offsets = np.arange(start, start + len(events))
-        chunk = _chunk(log, partition, offsets)
-        batch = catalogue.CatalogueBatch(chunk, list(events), offsets, _none(), _none())
-        touched = await catalogue.apply_items(self.store, batch, self.known)
+        some = Range.holding(log, start, partition=partition, catalogue=events)
+        await self.apply([some], kin=kin)
+
+    async def apply(self, ranges: Sequence[Range], *, kin: bool = True) -> Touched:
+        """One batch; without ``kin`` as if the worker had died before the second phase."""
+        batch = Batch.of(ranges, self.store.keys, self.pseudonyms)
         if kin:
-            await catalogue.apply_kin(self.store, batch, touched, self.kin)
+            return await apply_both(self.store, batch, self.table, self.kin)
+        return (await apply_items(self.store, batch, self.table)).items
 
     async def encodings(
         self, log: str, partition: int, start: int, events: Sequence[Encoding]
     ) -> Touched:
-        chunk = _chunk(log, partition, np.arange(start, start + len(events)))
-        return await apply_encodings(self.store, chunk, events, self.known)
-
-
-def _chunk(log: str, partition: int, offsets: np.ndarray) -> Chunk:
-    return Chunk(
-        topic=log,
-        partition=partition,
-        log=log,
-        start=int(offsets[0]),
-        end=int(offsets[-1]) + 1,
-        offsets=offsets,
-        timestamps_ms=offsets,
-        keys=[None] * len(offsets),
-        values=[None] * len(offsets),
-    )
-
-
-def _none() -> np.ndarray:
-    return np.empty(0, np.int64)
+        read = Range(log, partition, log, start, start + len(events))
+        return await apply_encodings(self.store, read, events, self.table)
 
 
 def fresh_store(client: Client, shards: int = 4) -> Store:

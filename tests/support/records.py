@@ -1,33 +1,45 @@
-"""Deltas of random histories, for what merges and reads records without Redis."""
+"""Records of random histories, for what merges and reads them without Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from dataclasses import dataclass
 
 from streamer.events import Behaviour
-from streamer.state.aggregate import Deltas, aggregate
-from streamer.state.columns import Pseudonyms, columns
+from streamer.state.aggregate import folded, members
+from streamer.state.batch import Batch, Range
+from streamer.state.columns import Pseudonyms
 from streamer.state.keys import Keys
+from streamer.state.layout import ITEM
+from streamer.state.members import EMPTY, add, slots_of
+from streamer.state.records import Records
 
 KEYS = Keys("unit", 4)
 PSEUDONYMS = Pseudonyms("secret")
 
 
+@dataclass
+class Deltas:
+    """What events add, an item a row."""
+
+    ids: list[str]
+    records: Records
+
+
+def batch_of(events: Sequence[Behaviour]) -> Batch:
+    return Batch.of([Range.holding("log", 0, behaviour=events)], KEYS, PSEUDONYMS)
+
+
 def deltas_of(events: Sequence[Behaviour]) -> Deltas:
-    """What these events add, an entity an item."""
-    rows = columns(events, np.arange(len(events)), PSEUDONYMS)
-    return aggregate(rows, rows.items, rows.item, KEYS)
+    """What these events add to each item."""
+    batch = batch_of(events)
+    records = Records.empty(len(batch.items))
+    records.x[:] = folded(ITEM, batch.rows, batch.rows.item, len(batch.items))
+    add(records.counts, records.slots, members(batch.rows))
+    return Deltas(batch.items, records)
 
 
-def list_of(deltas: Deltas, place: int, name: str) -> list[int]:
-    """One list of one entity."""
-    head = deltas.heads[place]
-    start = int(deltas.tail_bounds[place])
-    for other in ("buyers", "users", "channels", "days"):
-        length = int(head[other])
-        if other == name:
-            return deltas.tails[start : start + length].tolist()
-        start += length
-    raise KeyError(name)
+def list_of(records: Records, place: int, name: str) -> list[int]:
+    """One list of one record, ascending."""
+    slots = records.slots[place, slots_of(name)]
+    return sorted(slots[slots != EMPTY].tolist())

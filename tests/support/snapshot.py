@@ -16,7 +16,8 @@ from streamer.broker import describe
 from streamer.settings import Settings
 from streamer.state.boards import Decision
 from streamer.state.connection import Client, connected
-from streamer.state.layout import ITEM, REVIEWS, Layout
+from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
+from streamer.state.records import ETAG_BYTES
 from streamer.topology import TOPICS
 
 RELATIVE = 1e-9
@@ -48,10 +49,11 @@ async def snapshot(settings: Settings) -> Snapshot:
 async def _value(client: Client, key: str) -> Any:
     part = key.partition("}")[2].removeprefix(":")
     kind = part.partition(":")[0]
-    if kind in "ik" and kind:
-        return _record(ITEM, await client.get(key))
-    if kind == "r":
-        return _record(REVIEWS, await client.get(key))
+    if kind == "i":
+        # Each write has an etag of its own.
+        return _record(ITEM, cast(bytes, await client.get(key))[ETAG_BYTES:])
+    if kind in "kr" and kind:
+        return _record(KIN if kind == "k" else REVIEWS, await client.get(key))
     if kind in "fc" and kind:
         return msgpack.unpackb(cast(bytes, await client.get(key)), raw=True)
     if kind == "e":
@@ -75,14 +77,14 @@ async def _value(client: Client, key: str) -> Any:
 
 
 def _record(layout: Layout, packed: Any) -> dict[str, Any]:
-    """Its fields and lists by name. A list that is not full stands in any order."""
+    """Its fields and lists by name. A list stands in any order."""
     head = np.frombuffer(packed, layout.head, 1)[0]
     found = dict(zip(layout.fields, head["x"].tolist(), strict=True))
     found |= {name: Nearly(found[name]) for name in layout.fields[layout.decayed_slice]}
-    tail = np.frombuffer(packed, ">u4", offset=layout.head.itemsize).tolist()
-    for name, _ in layout.lists:
-        found[f"{name}, distinct"] = sorted(tail[: head[name]])
-        tail = tail[head[name] :]
+    tail = np.frombuffer(packed, "<u4", offset=layout.head.itemsize).tolist()
+    for (name, _), count in zip(layout.lists, head["counts"].tolist(), strict=True):
+        found[f"{name}, distinct"] = sorted(tail[:count])
+        tail = tail[count:]
     return {**found, "schema": int(head["schema"]), "behind": tail}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from streamer.events import Behaviour, NewItem
 from streamer.state.keys import channel_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import Content, Facts, Known, family, kin_of
-from streamer.state.layout import ITEM, REVIEWS
+from streamer.state.known import NO_FAMILY, Content, Facts, Known, family, kin_of
+from streamer.state.layout import ITEM, KIN, REVIEWS
+from streamer.state.records import Records
 from streamer.state.touched import Touched
 from tests.support import histories
 from tests.support.records import deltas_of
@@ -31,8 +31,8 @@ def facts_of(item: NewItem, *, withdrawn: bool = False) -> Facts:
         launch_time=launch,
         family=family(" ".join(kin_of(item)).encode()),
         withdrawn=withdrawn,
+        offered=not withdrawn and item.stock != 0,
         price=np.nan if item.price is None else item.price,
-        in_stock=item.stock != 0,
         category=tuple(item.category),
     )
 
@@ -49,6 +49,7 @@ def known_of(
         facts=facts,
         content=content,
         reviews=_reviews() if reviews else None,
+        family=facts.family if facts else NO_FAMILY,
     )
 
 
@@ -67,14 +68,9 @@ def touched_of(events: Sequence[Behaviour], known: dict[str, Known]) -> Touched:
     deltas = deltas_of(events)
     quiet = [item_id for item_id in known if item_id not in deltas.ids]
     ids = deltas.ids + quiet
-    bounds = deltas.tail_bounds.tolist()
-    tails = [deltas.tails[a:b].tobytes() for a, b in itertools.pairwise(bounds)]
-    return Touched(
-        ids=ids,
-        heads=np.concatenate([deltas.heads, ITEM.heads(len(quiet))]),
-        tails=[*tails, *[b""] * len(quiet)],
-        known=[known.get(item_id, Known()) for item_id in ids],
-    )
+    records = Records.empty(len(ids))
+    records.put(slice(len(deltas.ids)), deltas.records)
+    return Touched(ids, records, [known.get(item_id, Known()) for item_id in ids])
 
 
 def kin_table(items: Touched) -> KinTable:
@@ -82,9 +78,20 @@ def kin_table(items: Touched) -> KinTable:
     table = KinTable()
     names = {kin for known in items.known if known.facts for kin in known.facts.family.kin}
     names |= {channel_kin(n) for n in range(1, 4)}
-    record = items.heads[:1].tobytes() if len(items) else None
-    table.put(sorted(names), [record] * len(names))
+    if len(items):
+        record = kin_record(**dict(zip(ITEM.fields, items.x[0].tolist(), strict=True)))
+        table.put(sorted(names), [record] * len(names))
+    else:
+        table.put(sorted(names), [None] * len(names))
     return table
+
+
+def kin_record(**fields: float) -> bytes:
+    """The record of a relative with those of these fields that it has."""
+    head = KIN.heads(1)
+    for name in fields.keys() & KIN.index.keys():
+        head["x"][0, KIN.index[name]] = fields[name]
+    return head.tobytes()
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""Chunks become batches: duplicates and dead letters are told apart alike, live and read again."""
+"""Chunks become ranges: duplicates and dead letters are told apart alike, live and read again."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ def test_a_worker_that_read_the_window_again_decides_like_one_that_never_stopped
     restart = data.draw(st.integers(0, len(values)))
     edges = sorted({0, restart, len(values), *(min(cut, len(values)) for cut in cuts)})
     for first, last in itertools.pairwise(edges):
-        batch, _, letters = live.behaviour(chunk(first, last))
-        assert len(batch.rows) + len(batch.duplicates) + len(letters) == last - first
+        (taken,) = live.take([chunk(first, last)])
+        mine = taken.range
+        counted = len(mine.behaviour) + len(mine.duplicates) + len(taken.dead_letters)
+        assert counted == last - first
         if last <= restart:
             if first >= restart - SETTINGS.duplicate_window_offsets:
                 late.remember(chunk(first, last))
             elif last > restart - SETTINGS.duplicate_window_offsets:
                 late.remember(chunk(restart - SETTINGS.duplicate_window_offsets, last))
         else:
-            again, _, _ = late.behaviour(chunk(first, last))
-            assert again.duplicates.tolist() == batch.duplicates.tolist()
-            assert again.dead.tolist() == batch.dead.tolist()
+            (again,) = late.take([chunk(first, last)])
+            assert again.range.duplicates.tolist() == mine.duplicates.tolist()
+            assert again.range.dead.tolist() == mine.dead.tolist()
 
 
 @pytest.mark.parametrize("remembered", [True, False])
@@ -55,37 +57,61 @@ def test_a_dead_letter_sent_again_is_no_duplicate_of_itself(remembered: bool) ->
     if remembered:
         intake.remember(refused)
     else:
-        intake.catalogue(refused)
+        intake.take([refused])
     mended = chunk_of([item(event_id="e1", price=1)], start=1, topic="shop.catalogue")
-    batch, _, _ = intake.catalogue(mended)
-    assert [event.price for event in batch.events] == [1.0]
-    assert not len(batch.duplicates)
+    (taken,) = intake.take([mended])
+    assert [event.price for event in taken.range.catalogue] == [1.0]
+    assert not len(taken.range.duplicates)
 
 
 def test_a_window_is_not_carried_over_a_gap_or_to_a_topic_made_again() -> None:
     intake = Intake(SETTINGS)
-    intake.behaviour(chunk_of([view(event_id="e1")], start=5))
-    assert not len(intake.behaviour(chunk_of([view(event_id="e1")], start=7))[0].duplicates)
-    again = chunk_of([view(event_id="e1")], start=8)
-    again.log = "another"
-    assert not len(intake.behaviour(again)[0].duplicates)
+
+    def duplicates(start: int, log: str = "topic") -> int:
+        chunk = chunk_of([view(event_id="e1")], start=start)
+        chunk.log = log
+        (taken,) = intake.take([chunk])
+        return len(taken.range.duplicates)
+
+    assert duplicates(5) == 0
+    assert duplicates(6) == 1
+    assert duplicates(8) == 0
+    assert duplicates(9, "another") == 0
+
+
+def test_chunks_that_follow_one_another_are_one_range_and_their_records_are_let_go() -> None:
+    intake = Intake(SETTINGS)
+    first = chunk_of([view(event_id="e1"), b"?", view(event_id="e2")], start=3)
+    second = chunk_of([view(event_id="e1"), view(event_id="e3")], start=6)
+    other = chunk_of([view(event_id="e1")], start=3, partition=1)
+    both, alone = intake.take([first, other, second])
+    assert both.chunks == [first, second]
+    assert (both.range.start, both.range.end) == (3, 8)
+    assert [event.event_id for event in both.range.behaviour] == ["e1", "e2", "e3"]
+    assert both.range.offsets.tolist() == [3, 5, 7]
+    assert (both.range.duplicates.tolist(), both.range.dead.tolist()) == ([6], [4])
+    assert [letter.offset for letter in both.dead_letters] == [4]
+    assert (alone.range.partition, alone.range.offsets.tolist()) == (1, [3])
+    assert not len(first)
+    assert not len(second)
 
 
 def test_reviews_and_descriptions_leave_for_the_inference_worker() -> None:
     intake = Intake(SETTINGS)
     every = [view(type=t, rating=4.0, text="Good", title="Yes") for t in BEHAVIOUR_TYPES]
-    _, texts, letters = intake.behaviour(chunk_of(every, start=40, topic="user-behaviour"))
-    assert not letters
-    (review,) = texts
+    (taken,) = intake.take([chunk_of(every, start=40, topic="user-behaviour")])
+    assert not taken.dead_letters
+    (review,) = taken.texts
     assert (review.kind, review.text, review.item_id) == ("review", "Yes. Good", "i1")
     place = 40 + BEHAVIOUR_TYPES.index("review")
     assert review.text_id == f"user-behaviour/0/{place}"
 
     upserts = [item(description="From oats", time=NOW - 5), item(type="withdrawal")]
-    _, texts, _ = intake.catalogue(chunk_of(upserts))
-    (description,) = texts
+    (taken,) = intake.take([chunk_of(upserts, topic="shop.catalogue")])
+    (description,) = taken.texts
     told_again = [item(description=text, event_id=text[-3:]) for text in ("From oats", "From rye")]
-    _, (same, other), _ = intake.catalogue(chunk_of(told_again, start=2))
+    (taken,) = intake.take([chunk_of(told_again, start=2, topic="shop.catalogue")])
+    same, other = taken.texts
     assert same.text_id == description.text_id != other.text_id
     assert (description.kind, description.text) == ("description", "Oat milk. From oats")
     assert description.time == NOW - 5

@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
+from aiokafka.consumer.fetcher import FetchError, FetchResult
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.chunk import Chunk
+from streamer.fetched import Fetched, Portions
 from streamer.lane import Lane
 from streamer.transport import ChunkConsumer, ConsumerThread
 
 PARTITION = TP("topic", 0)
 
 
-@dataclass
-class Record:
-    offset: int
-    timestamp: int = 1_700_000_000_000
-    key: bytes = b"k"
-    value: bytes = b"v"
+def fetched(offsets: Sequence[int], next_: int) -> Fetched:
+    count = len(offsets)
+    return Fetched(
+        np.array(offsets, np.int64),
+        np.zeros(count, np.int64),
+        [b"k"] * count,
+        [b"v"] * count,
+        next_,
+    )
 
 
-def chunks_of(lane: Lane, offsets: list[int]) -> list[Chunk]:
+def chunks_of(lane: Lane, offsets: list[int], next_: int) -> list[Chunk]:
     consumer: Any = SimpleNamespace()
     consumer._chunk = partial(ChunkConsumer._chunk, consumer)
     found = []
-    for chunk in ChunkConsumer._chunks(consumer, PARTITION, lane, [Record(o) for o in offsets]):
+    for chunk in ChunkConsumer._chunks(consumer, PARTITION, lane, fetched(offsets, next_)):
         lane.issue(chunk)
         found.append(chunk)
     return found
@@ -43,9 +51,10 @@ def chunks_of(lane: Lane, offsets: list[int]) -> list[Chunk]:
     st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=6), min_size=1, max_size=6),
     st.integers(0, 40),
     st.integers(0, 40),
+    st.integers(0, 2),
 )
 def test_chunks_follow_one_another_and_none_reaches_over_where_processing_resumes(
-    fetches: list[list[int]], start: int, ahead: int
+    fetches: list[list[int]], start: int, ahead: int, behind: int
 ) -> None:
     lane, at = Lane("log", start + ahead, start, 10**6, 10**9), start - 1
     position = start
@@ -54,7 +63,8 @@ def test_chunks_follow_one_another_and_none_reaches_over_where_processing_resume
         for gap in gaps:
             at += gap
             offsets.append(at)
-        chunks = chunks_of(lane, offsets)
+        at += behind
+        chunks = chunks_of(lane, offsets, at + 1)
         if len(chunks) == 2:
             assert chunks[1].start == lane.resume
         assert [o for chunk in chunks for o in chunk.offsets.tolist()] == offsets
@@ -65,54 +75,83 @@ def test_chunks_follow_one_another_and_none_reaches_over_where_processing_resume
             assert chunk.reread == bool((chunk.offsets < lane.resume).any())
             assert not chunk.reread or chunk.end <= lane.resume
             position = chunk.end
-        assert position == at + 1
+        assert position == at + 1 or (position == lane.resume > at - behind)
 
 
 @dataclass
 class Fetcher:
-    """Holds endless records of some partitions, and says in which order it was asked."""
+    """Says of which partitions it holds fetches, and how often it was waited for."""
 
-    full: set[Any]
-    asked: list[Any] = field(default_factory=list)
+    _records: dict[Any, Any]
+    waited: int = 0
     _closed: bool = False
+    _wait_consume_future: Any = None
     _subscriptions: Any = field(
-        default_factory=lambda: SimpleNamespace(fetch_context=lambda: nullcontext())
+        default_factory=lambda: SimpleNamespace(
+            fetch_context=nullcontext, reassignment_in_progress=False
+        )
     )
 
-    async def fetched_records(
-        self, partitions: list[Any], timeout: float | None, max_records: int
-    ) -> dict[Any, list[Record]]:
-        self.asked += partitions
-        return {tp: [Record(0)] * max_records for tp in partitions if tp in self.full}
+    def _create_fetch_waiter(self) -> asyncio.Future[None]:
+        self.waited += 1
+        return asyncio.get_running_loop().create_future()
+
+    def _notify(self, future: Any) -> None: ...
 
 
-def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, list[Any]]]:
-    thread = cast(Any, SimpleNamespace(_turn=0, consumer=SimpleNamespace(flow_active=True)))
+class Endless(FetchResult):
+    """A fetch that never ends; notes in ``asked`` when it is asked."""
+
+    def __init__(self, tp: TP, asked: list[TP]) -> None:
+        self.tp, self.asked = tp, asked
+
+    def has_more(self) -> bool:
+        return True
+
+
+def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetched]]:
+    thread = ConsumerThread.__new__(ConsumerThread)
+    cast(Any, thread).consumer = SimpleNamespace(flow_active=True)
+    thread._turn, thread._portions = 0, {}
     consumer = cast(Any, SimpleNamespace(_closed=False, _fetcher=fetcher))
 
-    async def run() -> list[dict[TP, list[Any]]]:
-        return [
-            await ConsumerThread._fetch_records(thread, consumer, active, 0.1, 100)
-            for _ in range(rounds)
-        ]
+    async def run() -> list[dict[TP, Fetched]]:
+        return [await thread._fetch_records(consumer, active, 0.01, 100) for _ in range(rounds)]
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize("full", [1, 2, 5])
-def test_every_full_partition_has_an_equal_share_of_every_fetch(full: int) -> None:
+def test_every_full_partition_has_an_equal_share_of_every_fetch(
+    full: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def portion(self: Portions, most: int) -> Fetched:
+        fetch = cast(Endless, self.fetch)
+        fetch.asked.append(fetch.tp)
+        return fetched(range(most), most)
+
+    monkeypatch.setattr(Portions, "take", portion)
     partitions = [TP(topic, n) for topic in ("a", "b") for n in range(3)]
-    fetcher = Fetcher(set(partitions[:full]))
+    asked: list[TP] = []
+    fetcher = Fetcher({tp: Endless(tp, asked) for tp in partitions[:full]})
     for found in fetch(fetcher, set(partitions), 6):
-        assert {tp: len(records) for tp, records in found.items()} == dict.fromkeys(
+        assert {tp: len(some) for tp, some in found.items()} == dict.fromkeys(
             partitions[:full], 100
         )
-    firsts = fetcher.asked[:: len(partitions)]
-    assert sorted(firsts) == partitions
+    firsts = asked[::full]
+    assert set(firsts) == set(partitions[:full])
+    assert not fetcher.waited
 
 
-def test_where_nothing_has_arrived_a_fetch_waits_for_any_partition() -> None:
-    partitions = {TP("a", 0), TP("a", 1)}
-    fetcher = Fetcher(set())
-    assert fetch(fetcher, partitions, 1) == [{}]
-    assert fetcher.asked[2:] == sorted(partitions)
+def test_where_nothing_has_arrived_a_fetch_waits() -> None:
+    fetcher = Fetcher({})
+    assert fetch(fetcher, {TP("a", 0), TP("a", 1)}, 1) == [{}]
+    assert fetcher.waited == 1
+
+
+def test_what_a_fetch_failed_with_is_raised_once() -> None:
+    failed = FetchError(error=TopicAuthorizationFailedError("a"), backoff=0.0)
+    fetcher = Fetcher({TP("a", 0): failed})
+    with pytest.raises(TopicAuthorizationFailedError):
+        fetch(fetcher, {TP("a", 0)}, 1)
+    assert fetch(fetcher, {TP("a", 0)}, 1) == [{}]

@@ -21,11 +21,15 @@ from aiokafka.structs import TopicPartition  # noqa: E402
 
 from streamer.broker import describe  # noqa: E402
 from streamer.chunk import Chunk  # noqa: E402
+from streamer.flow import Flow  # noqa: E402
 from streamer.replay.producing import producing  # noqa: E402
 from streamer.settings import load  # noqa: E402
 from streamer.state.birth import Extent, open_logs  # noqa: E402
-from streamer.way import BEHAVIOUR, go  # noqa: E402
+from streamer.way import go  # noqa: E402
 from streamer.worker import Worker  # noqa: E402
+
+CHUNKS_AT_ONCE = 8
+"""Chunks fetched and not yet scored."""
 
 
 class _App:
@@ -54,14 +58,18 @@ async def main(topic: str) -> None:
         position = dict.fromkeys(places, 0)
         lean.settle()
         acknowledged = _Acknowledged()
+        bounds = settings.batches_at_once, settings.batch_max_records
+        flow = Flow(partial(go, worker), *bounds, worker.app.fail)
+        flowing = asyncio.create_task(flow.run())
         filing = asyncio.create_task(_commit(consumer, worker, acknowledged))
-        while not filing.done():
+        while not (filing.done() or flowing.done()):
             found = await consumer.getmany(timeout_ms=50, max_records=settings.chunk_max_records)
             for place, records in found.items():
                 chunk = _chunk(log, place, position[place], records)
                 chunk.source = acknowledged
                 position[place] = chunk.end
-                await worker.follow(chunk, partial(go, worker, chunk, BEHAVIOUR))
+                await acknowledged.room.acquire()
+                flow.add(chunk)
         filing.result()
 
 
@@ -70,9 +78,10 @@ class _Acknowledged:
 
     def __init__(self) -> None:
         self.ends: dict[TopicPartition, int] = {}
+        self.room = asyncio.Semaphore(CHUNKS_AT_ONCE)
 
     def processed(self, chunk: Chunk) -> None:
-        """Memory is bounded by the worker's own limit of chunks at once."""
+        self.room.release()
 
     def done(self, chunk: Chunk) -> None:
         place = TopicPartition(chunk.topic, chunk.partition)

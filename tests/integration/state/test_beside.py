@@ -17,11 +17,12 @@ from streamer.settings import Settings
 from streamer.state.birth import ENCODED
 from streamer.state.catalogue import tie_order
 from streamer.state.connection import connected
-from streamer.state.known import Known, KnownItems
+from streamer.state.known import Known
 from streamer.state.layout import REVIEWS
 from streamer.state.merge import at_time
 from streamer.state.reading import read_items
 from streamer.state.store import Store
+from streamer.state.table import ItemTable
 from tests.support.histories import START, Worker, begin, fresh_store
 
 LATER = START + 70 * 86400.0
@@ -53,7 +54,7 @@ def view(item_id: str, **fields: Any) -> Behaviour:
 
 
 async def known(store: Store, item_id: str) -> Known:
-    (found,) = (await read_items(store, [item_id], KnownItems(2**20))).known
+    (found,) = (await read_items(store, [item_id], ItemTable(2**20))).known
     return found
 
 
@@ -70,8 +71,7 @@ def test_encodings_are_exact_by_identity(
             delivered = [*some, *rng.sample(some, len(some) // 2)]
             rng.shuffle(delivered)
             await begin(store, {("encodings", 0): len(delivered)}, ENCODED)
-            cache, start = KnownItems(2**20), 0
-            worker = Worker(store, cache)
+            start, worker = 0, Worker(store)
             while start < len(delivered):
                 portion = delivered[start : start + rng.randint(1, 5)]
                 named = {e.item_id for e in portion if e.item_id != "unheard of"}
@@ -81,7 +81,7 @@ def test_encodings_are_exact_by_identity(
                 start += len(portion)
             for item_id in ("i", "j"):
                 found, mine = await known(store, item_id), [e for e in some if e.item_id == item_id]
-                assert cache.get(item_id).aux in (found.aux, 0.0)
+                assert worker.table.known(item_id).aux in (found.aux, 0.0)
                 assert_content(found, [e for e in mine if e.kind == "description"])
                 assert_reviews(found, {e.text_id: e for e in mine if e.kind == "review"})
             assert await store.read("c", ["unheard of"]) == [None]

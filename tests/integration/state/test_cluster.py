@@ -19,8 +19,8 @@ from streamer.settings import Settings
 from streamer.state.birth import ENCODED, Extent, open_logs
 from streamer.state.boards import Boards, Decision, Filing
 from streamer.state.connection import Client, connected
-from streamer.state.known import KnownItems
 from streamer.state.reading import read_items
+from streamer.state.table import ItemTable
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from streamer.window import open_window
 from tests.integration.state.test_exactly_once import assert_state, play
@@ -111,13 +111,13 @@ def test_encodings_are_applied_and_items_read_and_forgotten(nodes: list[str]) ->
         await worker.behaviour("log", 0, 0, seen)
         texts = [Encoding(**{**_fields(review), "item_id": name}) for name in NAMES]
         await worker.encodings("encodings", 0, 0, texts)
-        found = await read_items(store, NAMES, KnownItems(2**20))
+        found = await read_items(store, NAMES, ItemTable(2**20))
         assert found.ids == NAMES
         assert all(known.reviews is not None for known in found.known)
         for shard in range(SHARDS):
             ids = await store.known_ids(shard, "", 100)
             assert sorted(await store.forget(shard, ids, START + 1)) == ids
-        assert len(await read_items(store, NAMES, KnownItems(2**20))) == 0
+        assert len(await read_items(store, NAMES, ItemTable(2**20))) == 0
 
     on_cluster(nodes, work)
 

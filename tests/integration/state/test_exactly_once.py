@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +15,13 @@ from hypothesis import strategies as st
 
 from streamer.events import Behaviour, NewItem
 from streamer.settings import Settings
+from streamer.state.batch import Range
 from streamer.state.connection import connected
 from streamer.state.keys import channel_kin, channels, kin
-from streamer.state.layout import ITEM
+from streamer.state.layout import ITEM, KIN, Layout
+from streamer.state.members import LISTS
 from streamer.state.merge import at_time
+from streamer.state.records import Records
 from streamer.state.store import Store
 from tests.support import histories, reference
 from tests.support.histories import Worker, begin, fresh_store, split
@@ -24,72 +30,79 @@ CATALOGUE, SHOP = "log-of-items", "log-of-behaviour"
 NOW = histories.START + 61 * 86400.0
 
 
-async def record_of(store: Store, kind: str, name: str) -> np.void | None:
-    (packed,) = await store.read(kind, [name])
-    return None if packed is None else np.frombuffer(packed, ITEM.head, 1)[0]
-
-
-def assert_counts(record: np.void, expected: reference.Counted) -> None:
-    x = dict(zip(ITEM.fields, record["x"].tolist(), strict=True))
-    for name in reference.SUMS:
-        assert x[name] == expected.sums[name], name
-    if expected.times:
-        assert x["first_time"] == min(expected.times)
-    if expected.purchase_times:
-        assert x["first_purchase_time"] == min(expected.purchase_times)
-        assert x["last_purchase_time"] == max(expected.purchase_times)
-    now = dict(zip(ITEM.fields, at_time(ITEM, record["x"][None, :], NOW)[0], strict=True))
+def assert_fields(layout: Layout, x: np.ndarray, expected: reference.Counted) -> None:
+    fields = dict(zip(layout.fields, x.tolist(), strict=True))
+    for name in fields.keys() & set(reference.SUMS):
+        assert fields[name] == expected.sums[name], name
+    if expected.times and "first_time" in fields:
+        assert fields["first_time"] == min(expected.times)
+    if expected.purchase_times and "first_purchase_time" in fields:
+        assert fields["first_purchase_time"] == min(expected.purchase_times)
+        assert fields["last_purchase_time"] == max(expected.purchase_times)
+    now = dict(zip(layout.fields, at_time(layout, x[None, :], NOW)[0], strict=True))
     for signal, windows in reference.DECAYED.items():
         for window in windows:
-            assert now[f"{signal}_{window}"] == pytest.approx(
-                expected.decayed(signal, window, NOW), rel=1e-9, abs=1e-300
-            )
+            if (name := f"{signal}_{window}") in now:
+                assert now[name] == pytest.approx(
+                    expected.decayed(signal, window, NOW), rel=1e-9, abs=1e-300
+                )
 
 
 async def assert_state(store: Store, shop: reference.Shop) -> None:
-    for item_id, expected in shop.items.items():
-        record = await record_of(store, "i", item_id)
-        assert record is not None
-        assert_counts(record, expected)
-        assert record["buyers"] == len(expected.buyers)
-        assert record["users"] == len(expected.users)
-        assert record["channels"] == len(expected.channels)
-        assert record["days"] == len(expected.days)
+    entries = await store.read_items(list(shop.items))
+    for entry, expected in zip(entries, shop.items.values(), strict=True):
+        assert entry is not None
+        records = Records.unpacked([entry.record])
+        assert_fields(ITEM, records.x[0], expected)
+        counts = dict(zip(LISTS, records.counts[0].tolist(), strict=True))
+        assert counts == {name: len(getattr(expected, name)) for name in LISTS}
     for (kind, label), expected in shop.kin.items():
         name = channel_kin(channels[label]) if kind == "channel" else kin(kind, label)
-        record = await record_of(store, "k", name)
-        assert record is not None, (kind, label)
-        assert_counts(record, expected)
+        (packed,) = await store.read("k", [name])
+        assert packed is not None, (kind, label)
+        assert_fields(KIN, np.frombuffer(packed, KIN.head, 1)["x"][0], expected)
+
+
+@dataclass
+class Feed:
+    """A log that is read in chunks."""
+
+    log: str
+    partition: int
+    events: Sequence[Any]
+    chunks: list[tuple[int, int]]
+
+    def taken(self) -> Range:
+        first, last = self.chunks.pop(0)
+        kind = "catalogue" if self.log == CATALOGUE else "behaviour"
+        some = {kind: self.events[first:last]}
+        return Range.holding(self.log, first, partition=self.partition, **some)
+
+    def read_again(self, first: int, rng: random.Random) -> None:
+        """From somewhere before ``first``, in other chunks."""
+        again = rng.randrange(first + 1)
+        self.chunks = [(a + again, b + again) for a, b in split(len(self.events) - again, rng)]
 
 
 async def play(
     store: Store, items: list[NewItem], behaviour: list[list[Behaviour]], rng: random.Random
 ) -> None:
-    """Feeds the logs in a random interleaving, in random chunks, by workers that crash at random
-    between the phases and start again from an offset before where they were."""
-    await begin(
-        store, {(CATALOGUE, 0): len(items), **{(SHOP, p): len(b) for p, b in enumerate(behaviour)}}
-    )
-    feeds: list[tuple[int, list[tuple[int, int]]]] = [(-1, split(len(items), rng))]
-    feeds += [(p, split(len(b), rng)) for p, b in enumerate(behaviour)]
-    worker = Worker(store)
-    feeds = [feed for feed in feeds if feed[1]]
-    while feeds:
-        partition, chunks = rng.choice(feeds)
-        first, last = chunks.pop(0)
-        crash = rng.random() < 0.3
-        if partition < 0:
-            await worker.catalogue(CATALOGUE, 0, first, items[first:last], kin=not crash)
-        else:
-            await worker.behaviour(
-                SHOP, partition, first, behaviour[partition][first:last], kin=not crash
-            )
+    """Feeds the logs in a random interleaving, in random chunks and batches, to two workers that
+    don't know of each other, and crash at random between the phases and start again from an offset
+    before where they were."""
+    logs = {(CATALOGUE, 0): items, **{(SHOP, p): b for p, b in enumerate(behaviour)}}
+    await begin(store, {log: len(events) for log, events in logs.items()})
+    feeds = [Feed(*log, events, split(len(events), rng)) for log, events in logs.items()]
+    workers = [Worker(store), Worker(store)]
+    while feeds := [feed for feed in feeds if feed.chunks]:
+        some = rng.sample(feeds, rng.randint(1, len(feeds)))
+        number, crash = rng.randrange(2), rng.random() < 0.3
+        ranges = [feed.taken() for feed in some]
+        await workers[number].apply(ranges, kin=not crash)
         if crash:
-            worker = Worker(store)
-            again = rng.randrange(first + 1)
-            length = len(items) if partition < 0 else len(behaviour[partition])
-            chunks[:] = [(a + again, b + again) for a, b in split(length - again, rng)]
-        feeds = [feed for feed in feeds if feed[1]]
+            workers[number] = Worker(store)
+            for feed, each in zip(some, ranges, strict=True):
+                feed.read_again(each.start, rng)
 
 
 histories_of_behaviour = st.lists(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,18 +18,19 @@ from streamer.state.features import (
     FEATURES,
     MODALITIES,
     Features,
+    ensure_kin,
     features,
     launch_times,
-    needed_kin,
 )
 from streamer.state.keys import channel_kin, channels, kin
 from streamer.state.kin import KinTable
-from streamer.state.layout import ITEM
+from streamer.state.store import Store
 from streamer.state.touched import Touched
 from tests.support.histories import START
 from tests.support.touching import (
     DIMENSIONS,
     ENCODER,
+    kin_record,
     kin_table,
     known_of,
     touched_items,
@@ -36,7 +41,7 @@ DAY = 86400.0
 
 
 def read(items: Touched, now: float = START + DAY, table: KinTable | None = None) -> Features:
-    return features(items, table or kin_table(items), now, ENCODER, DIMENSIONS)
+    return features(items, kin_table(items) if table is None else table, now, ENCODER, DIMENSIONS)
 
 
 def row(items: Touched, now: float = START + DAY) -> dict[str, float]:
@@ -70,12 +75,7 @@ def test_every_feature_of_any_history_at_any_moment_is_finite_or_missing(
 def test_an_item_is_read_alike_alone_and_in_company(items: Touched) -> None:
     together, table = read(items).x, kin_table(items)
     for place in range(len(items)):
-        alone = Touched(
-            [items.ids[place]],
-            items.heads[place : place + 1],
-            [items.tails[place]],
-            [items.known[place]],
-        )
+        alone = items.part(place, place + 1)
         np.testing.assert_array_equal(read(alone, table=table).x[0], together[place])
 
 
@@ -141,15 +141,11 @@ def test_reviews_and_ratings() -> None:
     assert x["review_v0"] == pytest.approx(1 / 1024 / 3)
 
 
-def sold_in(kin_records: dict[str, dict[str, float]], last: float = START) -> KinTable:
+def sold_in(kin_records: dict[str, dict[str, float]]) -> KinTable:
     """Relatives with these fields."""
     table = KinTable()
-    for name, fields in kin_records.items():
-        record = ITEM.heads(1)
-        record["x"][0, ITEM.index["last_time"]] = last
-        for field, value in fields.items():
-            record["x"][0, ITEM.index[field]] = value
-        table.put([name], [record.tobytes()])
+    records = [kin_record(**{"last_time": START, **fields}) for fields in kin_records.values()]
+    table.put(list(kin_records), records)
     return table
 
 
@@ -186,20 +182,32 @@ def test_the_busiest_channel_counts_wherever_it_is_listed(order: tuple[str, str]
         assert x["channel_sales_sum"] == pytest.approx(math.log1p(31))
 
 
+@dataclass
+class Shelf:
+    """A store that holds one record for every relative, and notes what is read."""
+
+    record: bytes
+    asked: set[str] = field(default_factory=set)
+
+    async def read(self, kind: str, names: Sequence[str]) -> list[bytes]:
+        assert kind == "k"
+        self.asked |= set(names)
+        return [self.record] * len(names)
+
+
 def test_relatives_and_channels_are_asked_for_and_read() -> None:
     item = NewItem(item_id="i", time=START, title="x", brand="north", category=["a", "b"])
     items = touched_of(happened("purchase", 4, channel="web", value=1.0), {"i": known_of(item)})
     web, brand = channel_kin(channels["web"]), kin("brand", "north")
-    assert needed_kin(items) == {web, brand, kin("type", "a\0b"), kin("category", "a")}
-    table, sold = KinTable(), ITEM.heads(1)
-    sold["x"][0, ITEM.index["last_time"]] = START
-    sold["x"][0, [ITEM.index["purchase"], ITEM.index["purchases_672h"]]] = 9
-    table.put([web, brand], [sold.tobytes()] * 2)
+    table, shelf = KinTable(), Shelf(kin_record(last_time=START, purchase=9, purchases_672h=9))
+    x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
+    assert math.isnan(x["brand_purchases"])
+    asyncio.run(ensure_kin(items, table, cast(Store, shelf)))
+    assert shelf.asked == {web, brand, kin("type", "a\0b"), kin("category", "a")}
     x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
     assert x["channels"] == pytest.approx(math.log1p(1))
     assert x["channel_sales_sum"] == x["channel_sales_max"] == pytest.approx(math.log1p(9))
-    assert x["brand_purchases"] == pytest.approx(math.log1p(9))
-    assert math.isnan(x["type_purchases"])
+    assert x["brand_purchases"] == x["type_purchases"] == pytest.approx(math.log1p(9))
 
 
 def test_what_nobody_in_particular_bought_says_nothing_of_repeated_purchases() -> None:

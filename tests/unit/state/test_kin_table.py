@@ -7,25 +7,35 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.state import kin as module
-from streamer.state.keys import channel_kin
+from streamer.state.keys import KIN_KINDS, channel_kin
 from streamer.state.kin import KinTable
-from streamer.state.layout import ITEM
+from streamer.state.known import NO_FAMILY, Family, family
+from streamer.state.layout import KIN
+from tests.support.touching import kin_record
 
-names = st.integers(0, 60).map(lambda n: f"brand:{n:04x}") | st.integers(1, 60).map(channel_kin)
+NONE = np.empty(0, np.int64)
+CROWD = 0x10000
+"""Channels whose hashes differ by this much share their last bits."""
+
+hashed = st.integers(1, 20) | st.integers(1, 20).map(lambda n: n % 3 + CROWD * n)
+names = st.integers(0, 60).map(lambda n: f"brand:{n:04x}") | hashed.map(channel_kin)
 
 
 def record(views: float) -> bytes:
-    head = ITEM.heads(1)
-    head["x"][0, ITEM.index["view"]] = views
-    return head.tobytes()
+    return kin_record(view=views)
 
 
-def views(table: KinTable, rows: np.ndarray) -> list[float]:
-    return table.x[rows, ITEM.index["view"]].tolist()
+def views(table: KinTable, rows: Any) -> list[float]:
+    return table.x[rows, KIN.index["view"]].tolist()
+
+
+def relatives(*kin: str) -> Family:
+    return family(" ".join(kin).encode())
 
 
 @given(st.lists(st.dictionaries(names, st.integers(1, 1000), max_size=30), max_size=8))
@@ -34,24 +44,46 @@ def test_the_last_record_stands(puts: list[dict[str, int]]) -> None:
     for some in puts:
         table.put(list(some), [record(n) for n in some.values()])
         expected |= some
-    assert views(table, table.rows(list(expected))) == list(expected.values())
+    assert views(table, [table.row(name) for name in expected]) == list(expected.values())
+    assert [table.name(table.row(name)) for name in expected] == list(expected)
     channels = {int(k[8:], 16): n for k, n in expected.items() if k.startswith("channel:")}
-    assert views(table, table.channel_rows(np.array(list(channels), np.int64))) == list(
-        channels.values()
-    )
-    np.testing.assert_array_equal(table.x[table.row("brand:none")], ITEM.identity)
-    np.testing.assert_array_equal(table.x[table.channel_rows(np.array([99]))[0]], ITEM.identity)
-    np.testing.assert_array_equal(table.x[0], ITEM.identity)
+    rows = table.channel_rows(np.array(list(channels), np.int64))
+    assert views(table, rows) == list(channels.values())
+    for row in (0, table.row("brand:none"), table.channel_rows(np.array([99]))[0]):
+        np.testing.assert_array_equal(table.x[row], KIN.identity)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["brand:a", "brand:b", "type:a", "category:a"]), unique=True)
+    ),
+    st.permutations(["brand:a", "brand:b", "type:a", "category:a"]),
+)
+def test_the_relatives_of_a_family_are_found_whenever_they_came(
+    families: list[list[str]], order: list[str]
+) -> None:
+    table = KinTable()
+    some = [relatives(*kin) for kin in families]
+    for number, name in enumerate(order, start=1):
+        table.put([name], [record(number)])
+        known = dict(zip(order, range(1, number + 1), strict=False))
+        assert views(table, table.relatives(some)) == [
+            [known.get(kin, 0.0) for kin in each.by_kind] for each in some
+        ]
+
+
+def test_an_item_without_relatives_has_none() -> None:
+    assert KinTable().relatives([NO_FAMILY]).tolist() == [[0] * len(KIN_KINDS)]
 
 
 def test_it_grows_and_a_relative_without_a_record_is_at_hand_as_nothing() -> None:
     table = KinTable()
     many = [f"type:{n:06x}" for n in range(5000)]
     table.put(many, [record(n) for n in range(5000)])
-    assert views(table, table.rows(many)) == list(range(5000))
+    assert views(table, [table.row(name) for name in many]) == list(range(5000))
     table.put(["brand:x"], [None])
     assert table.row("brand:x") != 0
-    np.testing.assert_array_equal(table.x[table.row("brand:x")], ITEM.identity)
+    np.testing.assert_array_equal(table.x[table.row("brand:x")], KIN.identity)
 
 
 def test_it_is_bounded() -> None:
@@ -75,18 +107,30 @@ class CountingStore:
         return [record(7)] * len(names)
 
 
-def test_only_what_is_missing_or_old_is_read(monkeypatch: Any) -> None:
+def test_only_what_is_missing_or_old_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, store = KinTable(), CountingStore()
+    families, channels = [relatives("brand:a"), relatives("brand:b", "type:c")], np.array([5, 6])
+    table.put(["brand:a", channel_kin(5)], [record(1), record(2)])
+    for _ in range(2):
+        asyncio.run(table.ensure(cast(Any, store), families, channels))
+        assert sorted(store.reads) == sorted(["brand:b", "type:c", channel_kin(6)])
+    monkeypatch.setattr(module, "MAX_AGE_SECONDS", -1.0)
+    assert sorted(table._stale(families[1:], channels[:1])) == sorted(
+        ["brand:b", "type:c", channel_kin(5)]
+    )
+
+
+def test_whom_one_has_met_is_not_read_again_however_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_AGE_SECONDS", -1.0)
     table, store = KinTable(), CountingStore()
     table.put(["brand:a"], [record(1)])
-    asyncio.run(table.ensure(cast(Any, store), ["brand:a", "brand:b"]))
-    asyncio.run(table.ensure(cast(Any, store), ["brand:a", "brand:b"]))
-    assert store.reads == ["brand:b"]
-    monkeypatch.setattr(module, "MAX_AGE_SECONDS", -1.0)
-    assert sorted(table._stale(["brand:a", "brand:b"])) == ["brand:a", "brand:b"]
+    asyncio.run(table.meet(cast(Any, store), [relatives("brand:a", "type:c")]))
+    assert store.reads == ["type:c"]
 
 
 def test_whatever_was_ensured_is_at_hand_also_when_the_table_has_just_been_full() -> None:
     table, store = KinTable(), CountingStore()
     table.put([f"type:{n}" for n in range(module._SIZE)], [record(1)] * module._SIZE)
-    asyncio.run(table.ensure(cast(Any, store), ["type:1", "type:2", "brand:new"]))
-    assert 0 not in table.rows(["type:1", "type:2", "brand:new"])
+    asyncio.run(table.ensure(cast(Any, store), [relatives("type:1", "brand:new")], NONE))
+    assert table.row("type:1") != 0
+    assert table.row("brand:new") != 0

@@ -1,30 +1,19 @@
-"""What is beside a record: parsed as the scripts pack it, cached in bounds, never older than it."""
+"""What is beside a record is read as the scripts pack it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgpack
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events import NewItem
 from streamer.state.keys import kin
-from streamer.state.known import (
-    MAX_CACHED_BYTES,
-    NOTHING,
-    Content,
-    Known,
-    KnownItems,
-    kin_of,
-    parse,
-)
+from streamer.state.known import Entry, Known, kin_of, parse
 from streamer.state.layout import ITEM, REVIEWS
-from streamer.state.touched import touched
 
+ETAG = 2**60 + 3
 ITEM_FACTS = NewItem(item_id="i", time=5.0, title="Oat milk", brand="north", category=["a", "b"])
 
 
@@ -44,22 +33,30 @@ def facts(
     return msgpack.packb(row, use_bin_type=False)
 
 
-def entry(aux: float = 1.0, **parts: bytes) -> list[Any]:
-    return [record(aux), *(parts.get(name) for name in ("facts", "content", "reviews", "early"))]
+def entry(aux: float = 1.0, **parts: bytes) -> Entry:
+    beside = (parts.get(name) for name in ("facts", "content", "reviews", "early"))
+    found = parse([ETAG.to_bytes(8, "little") + record(aux), *beside])
+    assert found is not None
+    return found
+
+
+def known_of(**parts: bytes) -> Known:
+    return entry(**parts).known
 
 
 def test_every_part_is_read() -> None:
     reviews = REVIEWS.heads(1)
     reviews["x"][0, REVIEWS.index["reviews"]] = 2
-    packed, known = parse(
-        entry(
-            facts=facts(kin_ids=" ".join(kin_of(ITEM_FACTS))),
-            content=msgpack.packb([5.0, 1.0, "text", {"enc": b"\x01\x02"}], use_bin_type=False),
-            reviews=reviews.tobytes(),
-            early=msgpack.packb([record(7.0), ["i:log:0", "12", "k:log:0", "9", "clock", "5.0"]]),
-        )
-    )
-    assert packed == record(1.0)
+    beside = {
+        "facts": facts(kin_ids=" ".join(kin_of(ITEM_FACTS))),
+        "content": msgpack.packb([5.0, 1.0, "text", {"enc": b"\x01\x02"}], use_bin_type=False),
+        "reviews": reviews.tobytes(),
+        "early": msgpack.packb([record(7.0), ["i:log:0", "12", "k:log:0", "9", "clock", "5.0"]]),
+    }
+    found = entry(**beside)
+    assert (found.etag, found.record) == (ETAG, record(1.0))
+    assert found.beside_bytes == sum(map(len, beside.values()))
+    known = found.known
     assert known.aux == 1.0
     assert known.facts is not None
     assert known.facts.item == ITEM_FACTS
@@ -79,8 +76,11 @@ def test_every_part_is_read() -> None:
 
 
 def test_nothing_beside_a_record_is_nothing_known() -> None:
-    assert parse(entry(aux=0.0))[1] == NOTHING
-    assert parse(entry(facts=facts(item=None, withdrawn=(9.0, 1.0))))[1].facts is None
+    nothing = entry(aux=0.0).known
+    assert (nothing.facts, nothing.content, nothing.reviews, nothing.early) == (None,) * 4
+    assert nothing.family.kin == ()
+    assert known_of(facts=facts(item=None, withdrawn=(9.0, 1.0))).facts is None
+    assert parse([None, facts(), None, None, None]) is None
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,10 @@ def test_nothing_beside_a_record_is_nothing_known() -> None:
 def test_the_later_of_upsert_and_withdrawal_stands(
     withdrawal: tuple[float, float], withdrawn: bool
 ) -> None:
-    known = parse(entry(facts=facts(withdrawn=withdrawal)))[1]
+    known = known_of(facts=facts(withdrawn=withdrawal))
     assert known.facts is not None
     assert known.facts.withdrawn is withdrawn
+    assert known.facts.offered is not withdrawn
 
 
 @pytest.mark.parametrize(
@@ -129,41 +130,3 @@ def test_two_paths_are_the_same_type_only_when_equal(one: list[str], other: list
 
     if not any("\0" in label for label in one + other):
         assert (types(one) == types(other)) == (one == other)
-
-
-def content_of(count: int) -> Content:
-    return Content(0.0, 0.0, "t", {"e": bytes(count)})
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))), st.integers(2, 20))
-def test_the_cache_is_bounded_and_keeps_the_latest(puts: list[tuple[int, int]], most: int) -> None:
-    largest = Known(content=content_of(9)).bytes
-    cache = KnownItems(most * largest)
-    for n, length in puts:
-        cache.put(f"i{n}", Known(aux=float(n), content=content_of(length)))
-        assert cache.get(f"i{n}").aux == n
-        kept = {m: cache.get(f"i{m}") for m, _ in puts}
-        assert sum(k.bytes for k in kept.values() if k is not NOTHING) == cache.bytes
-        assert cache.bytes <= most * largest
-    for n in list(dict.fromkeys(n for n, _ in reversed(puts)))[:most]:
-        assert cache.get(f"i{n}") is not NOTHING
-    assert cache.get("never") is NOTHING
-    cache.clear()
-    assert all(cache.get(f"i{n}") is NOTHING for n, _ in puts)
-
-
-def test_touched_items_take_what_came_with_them_and_leave_out_the_expired() -> None:
-    cache = KnownItems(2**20)
-    asked = [Known(aux=3.0), NOTHING, NOTHING, NOTHING]
-    long = entry(content=msgpack.packb([5.0, 1.0, "t", {"e": bytes(MAX_CACHED_BYTES)}]))
-    entries = [record(3.0) + b"tail", entry(facts=facts()), None, long]
-    found = touched(["a", "b", "c", "d"], entries, asked, cache)
-    assert found.ids == ["a", "b", "d"]
-    assert found.tails == [b"tail", b"", b""]
-    assert found.x[:, ITEM.index["aux"]].tolist() == [3.0, 1.0, 1.0]
-    assert found.known[0] is asked[0]
-    assert found.known[1].facts is not None
-    assert cache.get("b") is found.known[1]
-    assert found.known[2].content is not None
-    assert cache.get("d") is NOTHING
-    assert np.isfinite(found.heads["x"][:, ITEM.index["version"]]).all()

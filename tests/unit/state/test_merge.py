@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamer.events import Behaviour
-from streamer.state.layout import ITEM, REVIEWS, Layout
+from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
 from streamer.state.merge import at_time, merge_rows
+from streamer.state.merge import merged as pairwise
 from tests.support import histories
 from tests.support.records import deltas_of
 
@@ -47,7 +48,7 @@ def assert_same(layout: Layout, a: Floats, b: Floats) -> None:
     np.testing.assert_allclose(a[decayed], b[decayed], rtol=1e-9, atol=1e-290)
 
 
-@pytest.mark.parametrize("layout", [ITEM, REVIEWS], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [ITEM, KIN, REVIEWS], ids=lambda layout: layout.name)
 @given(data=st.data())
 def test_merging_is_commutative_and_associative(layout: Layout, data: st.DataObject) -> None:
     a, b, c = (data.draw(rows(layout)) for _ in range(3))
@@ -62,6 +63,14 @@ def test_merging_is_commutative_and_associative(layout: Layout, data: st.DataObj
 def test_the_identity_changes_nothing(row: Floats) -> None:
     np.testing.assert_array_equal(merged(ITEM, row, ITEM.identity), row)
     np.testing.assert_array_equal(merged(ITEM, ITEM.identity, row), row)
+
+
+@given(st.data())
+def test_merging_two_rows_is_merging_a_group_of_two(data: st.DataObject) -> None:
+    pairs = [(data.draw(rows()), data.draw(rows())) for _ in range(3)]
+    ones, others = (np.array(side) for side in zip(*pairs, strict=True))
+    for row, (one, other) in zip(pairwise(ITEM, ones, others), pairs, strict=True):
+        assert_same(ITEM, row, merged(ITEM, one, other))
 
 
 def test_groups_are_merged_apart_and_an_empty_one_is_the_identity() -> None:
@@ -103,17 +112,17 @@ def test_any_order_and_any_splitting_of_a_history_gives_the_same_records(
     place = {item_id: i for i, item_id in enumerate(whole.ids)}
     together = merge_rows(
         ITEM,
-        np.concatenate([part.heads["x"] for part in parts]),
+        np.concatenate([part.records.x for part in parts]),
         np.array([place[item_id] for part in parts for item_id in part.ids]),
         len(place),
     )
-    for a, b in zip(together, whole.heads["x"], strict=True):
+    for a, b in zip(together, whole.records.x, strict=True):
         assert_same(ITEM, a, b)
 
 
 def test_decay_survives_a_century_between_events() -> None:
     old, new = (
-        deltas_of([Behaviour(item_id="i", type="view", time=t)]).heads["x"][0] for t in (1.0, 3e9)
+        deltas_of([Behaviour(item_id="i", type="view", time=t)]).records.x[0] for t in (1.0, 3e9)
     )
     both = merged(ITEM, old, new)
     assert both[ITEM.index["view"]] == 2

@@ -10,9 +10,9 @@ import pytest
 
 from streamer.errors import StoreMismatch
 from streamer.state.kin import KinTable
-from streamer.state.known import NOTHING, KnownItems, parse
-from streamer.state.layout import ITEM, REVIEWS, Layout
-from streamer.state.touched import touched
+from streamer.state.known import parse, place_of
+from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
+from streamer.state.records import Records
 
 
 def next_of(layout: Layout) -> Layout:
@@ -21,53 +21,56 @@ def next_of(layout: Layout) -> Layout:
     return replace(layout, schema=layout.schema + 1, sums=("extra", *layout.sums), older=older)
 
 
-NEWER, NEWER_REVIEWS = next_of(ITEM), next_of(REVIEWS)
-TAIL = bytes(range(8))
+NEWER, NEWER_KIN, NEWER_REVIEWS = next_of(ITEM), next_of(KIN), next_of(REVIEWS)
+MEMBERS = np.array([7, 9], "<u4")
+ETAG = 2**40 + 5
 
 
 @pytest.fixture(autouse=True)
 def _a_newer_streamer(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("touched", "kin", "known"):
+    for module in ("records", "known"):
         monkeypatch.setattr(f"streamer.state.{module}.ITEM", NEWER)
+    monkeypatch.setattr("streamer.state.kin.KIN", NEWER_KIN)
     monkeypatch.setattr("streamer.state.known.REVIEWS", NEWER_REVIEWS)
-    monkeypatch.setattr("streamer.state.known._AUX", NEWER.index["aux"])
+    monkeypatch.setattr("streamer.state.known._AUX_AT", place_of("aux", NEWER))
 
 
 def record(views: float, layout: Layout = ITEM) -> bytes:
     head = layout.heads(1)
-    head["buyers"] = 2
     head["x"][0, layout.index["view"]] = views
-    head["x"][0, layout.index["aux"]] = 3
-    return head.tobytes() + TAIL
+    if layout.lists:
+        head["counts"][0, 0] = 2
+        head["x"][0, layout.index["aux"]] = 3
+    return head.tobytes() + (MEMBERS.tobytes() if layout.lists else b"")
 
 
-def test_among_touched_items() -> None:
-    entries = [record(5), record(6, NEWER), [record(7), None, None, None, None]]
-    found = touched(["a", "b", "c"], entries, [NOTHING] * 3, KnownItems(2**20))
-    assert found.x[:, NEWER.index["view"]].tolist() == [5, 6, 7]
-    assert found.x[:, NEWER.index["extra"]].tolist() == [0, 0, 0]
-    assert found.heads["buyers"].tolist() == [2, 2, 2]
-    assert found.tails == [TAIL] * 3
+def test_among_items() -> None:
+    found = Records.unpacked([record(5), record(6, NEWER)])
+    assert found.x[:, NEWER.index["view"]].tolist() == [5, 6]
+    assert found.x[:, NEWER.index["extra"]].tolist() == [0, 0]
+    assert found.counts[:, 0].tolist() == [2, 2]
+    assert found.slots[:, :2].tolist() == [MEMBERS.tolist()] * 2
 
 
-def test_beside_a_record() -> None:
+def test_with_what_is_beside() -> None:
     reviews = REVIEWS.heads(1)
     reviews["x"][0, REVIEWS.index["reviews"]] = 4
     early = msgpack.packb([record(8), []], use_bin_type=False)
-    carried, known = parse([record(5), None, None, reviews.tobytes(), early])
-    assert carried == record(5, NEWER)
-    assert known.aux == 3
-    assert known.reviews is not None
-    assert known.reviews[NEWER_REVIEWS.index["reviews"]] == 4
-    assert known.early is not None
-    assert known.early.record == record(8, NEWER)
+    entry = parse([ETAG.to_bytes(8, "little") + record(5), None, None, reviews.tobytes(), early])
+    assert entry is not None
+    assert (entry.etag, entry.record) == (ETAG, record(5, NEWER))
+    assert entry.known.aux == 3
+    assert entry.known.reviews is not None
+    assert entry.known.reviews[NEWER_REVIEWS.index["reviews"]] == 4
+    assert entry.known.early is not None
+    assert entry.known.early.record == record(8, NEWER)
 
 
 def test_among_relatives() -> None:
     table = KinTable()
-    table.put(["brand:a", "brand:b", "brand:c"], [record(5), None, record(6, NEWER)])
-    views = table.x[table.rows(["brand:a", "brand:b", "brand:c"]), NEWER.index["view"]]
-    np.testing.assert_array_equal(views, [5, 0, 6])
+    table.put(["brand:a", "brand:b", "brand:c"], [record(5, KIN), None, record(6, NEWER_KIN)])
+    rows = [table.row(name) for name in ("brand:a", "brand:b", "brand:c")]
+    np.testing.assert_array_equal(table.x[rows, NEWER_KIN.index["view"]], [5, 0, 6])
 
 
 def test_one_of_a_schema_that_nobody_told_of_is_refused() -> None:

@@ -1,76 +1,85 @@
-"""Every shard is brought to the chunk's end, whatever its watermark says."""
+"""Every shard is brought to the end of every range, whatever its watermarks say."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import StoreEmpty
-from streamer.state.keys import Keys
-from streamer.state.phases import LostWrites, run_phase
-from streamer.state.store import ShardCall, ShardReply, Status
+from streamer.state.batch import Range
+from streamer.state.phases import UNKNOWN, LostWrites, open_ranges, run_phase
+from streamer.state.store import Reply
 
-START, END = 10, 20
+RANGES = [Range("log", 0, "topic", 10, 20), Range("log", 1, "topic", 5, 8)]
+ENDS = [each.end for each in RANGES]
 
 
 @dataclass
 class WatermarkedShards:
-    """Shards that answer as apply.lua does; None is a shard without a watermark."""
+    """Shards that answer as the scripts do; ``unready`` says how often each of them answers that a
+    record has changed. What is applied is noted as [shard, first offset of each range]."""
 
-    watermarks: list[int | None]
+    watermarks: list[list[int]]
+    unready: list[int]
 
-    @property
-    def keys(self) -> Keys:
-        return Keys("g", len(self.watermarks))
+    def __post_init__(self) -> None:
+        self.applied: list[tuple[int, list[int]]] = []
 
-    async def apply(self, calls: Sequence[ShardCall]) -> list[ShardReply]:
-        return [self._answer(call) for call in calls]
+    async def attempt(self, waiting: Mapping[int, np.ndarray]) -> Sequence[Reply]:
+        return [self._answer(shard, first) for shard, first in waiting.items()]
 
-    def _answer(self, call: ShardCall) -> ShardReply:
-        at = self.watermarks[call.shard]
-        status: Status = "applied"
-        if at is None:
-            return ShardReply("unborn", 0, [])
-        if at < call.first:
-            return ShardReply("gap", at, [])
-        if call.first < at < call.last:
-            return ShardReply("inside", at, [])
-        if at >= call.last:
-            status = "before"
-        self.watermarks[call.shard] = max(at, call.last)
-        return ShardReply(status, max(at, call.last), [f"{call.shard}:{call.first}".encode()])
-
-
-def run(shards: WatermarkedShards) -> list[ShardReply]:
-    def call_for(shard: int, first: int) -> ShardCall:
-        return ShardCall(shard, "i:log:0", first, END, "i")
-
-    return asyncio.run(run_phase(cast(Any, shards), START, call_for))
+    def _answer(self, shard: int, first: np.ndarray) -> Reply:
+        mine = self.watermarks[shard]
+        asked = open_ranges(RANGES, first)
+        if any(mine[number] != first[number] for number in asked):
+            return Reply(stands=[mine[number] for number in asked])
+        if self.unready[shard]:
+            self.unready[shard] -= 1
+            return Reply(changed=[0])
+        self.applied.append((shard, first.tolist()))
+        for number in asked:
+            mine[number] = ENDS[number]
+        return Reply(applied=[])
 
 
-@given(st.lists(st.integers(START, END + 5), min_size=1, max_size=6))
-def test_every_shard_applies_exactly_the_part_it_lacks(watermarks: list[int | None]) -> None:
-    shards = WatermarkedShards(list(watermarks))
-    replies = run(shards)
-    assert shards.watermarks == [max(cast(int, at), END) for at in watermarks]
-    for shard, (at, reply) in enumerate(zip(watermarks, replies, strict=True)):
-        inside = START < cast(int, at) < END
-        assert reply.entries == [f"{shard}:{at if inside else START}".encode()]
-        assert reply.status == ("before" if cast(int, at) >= END else "applied")
+def run(watermarks: list[list[int]], unready: list[int] | None = None) -> WatermarkedShards:
+    shards = WatermarkedShards(watermarks, unready or [0] * len(watermarks))
+    asyncio.run(run_phase("i", RANGES, len(watermarks), shards.attempt))
+    return shards
 
 
-def test_the_shard_furthest_behind_says_where_to_read_again() -> None:
+standing = st.tuples(st.integers(10, 25), st.integers(5, 10))
+
+
+@given(st.lists(st.tuples(standing, st.integers(0, 3)), min_size=1, max_size=6))
+def test_every_shard_applies_exactly_the_parts_it_lacks(
+    shards: list[tuple[tuple[int, int], int]],
+) -> None:
+    at = [list(watermarks) for watermarks, _ in shards]
+    found = run([*map(list, at)], [unready for _, unready in shards])
+    assert found.watermarks == [[max(a, e) for a, e in zip(mine, ENDS, strict=True)] for mine in at]
+    assert sorted(found.applied) == [
+        (shard, [min(a, e) for a, e in zip(mine, ENDS, strict=True)])
+        for shard, mine in enumerate(at)
+        if any(a < e for a, e in zip(mine, ENDS, strict=True))
+    ]
+
+
+def test_the_shard_furthest_behind_says_where_to_read_a_range_again() -> None:
     with pytest.raises(LostWrites) as lost:
-        run(WatermarkedShards([15, 7, 4, 20]))
-    assert lost.value.watermark == 4
+        run([[15, 5], [7, 6], [4, 5], [20, 8]])
+    assert lost.value.watermarks == {0: 4}
+    with pytest.raises(LostWrites) as lost:
+        run([[9, 4], [10, 3]])
+    assert lost.value.watermarks == {0: 9, 1: 3}
 
 
 def test_a_shard_that_was_emptied_is_told_from_one_that_is_behind() -> None:
-    with pytest.raises(StoreEmpty, match="--rebuild or --from-now"):
-        run(WatermarkedShards([10, None]))
+    with pytest.raises(StoreEmpty, match=r"i:log:1 .*--rebuild or --from-now"):
+        run([[10, 5], [10, UNKNOWN]])

@@ -1,0 +1,122 @@
+"""What aiokafka has fetched of a partition, taken as columns instead of record by record.
+
+aiokafka hands out an object for each record, made in Python; that costs more than all else a
+transport does. Here the record batches underneath are read as they are (KIP-98 for what transactions
+leave in a log).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Records as columns, in order of offset; ``next`` is the offset to go on from, which lies
+    further than the last record where the log has holes."""
+
+    offsets: Ints
+    timestamps_ms: Ints
+    keys: Sequence[bytes | None]
+    values: list[bytes | None]
+    next: int
+
+    @classmethod
+    def of(cls, records: Sequence[Any], next_: int) -> Fetched:
+        return cls(
+            _offsets(records),
+            np.fromiter([record.timestamp for record in records], np.int64, len(records)),
+            Keys(records),
+            [record.value for record in records],
+            next_,
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, places: slice) -> Fetched:
+        """The records at these places."""
+        return Fetched(
+            self.offsets[places],
+            self.timestamps_ms[places],
+            self.keys[places],
+            self.values[places],
+            self.next,
+        )
+
+
+def _offsets(records: Sequence[Any]) -> Ints:
+    first, last = records[0].offset, records[-1].offset
+    if last - first == len(records) - 1:
+        return np.arange(first, last + 1)
+    return np.fromiter([record.offset for record in records], np.int64, len(records))
+
+
+class Keys(Sequence[bytes | None]):
+    """The keys of records, of which few are ever asked for."""
+
+    def __init__(self, records: Sequence[Any]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return Keys(self._records[place])
+        return self._records[place].key
+
+
+class Portions:
+    """One fetch of one partition, taken portion by portion."""
+
+    def __init__(self, fetch: FetchResult) -> None:
+        self.fetch = fetch
+        self._left: list[Any] = []
+        self._read_to = 0
+
+    def take(self, most: int) -> Fetched | None:
+        """Up to ``most`` of the records that are next; None where the fetch is void or holds none.
+        Raises CorruptRecordException."""
+        fetch = self.fetch
+        if not fetch.check_assignment(fetch._topic_partition) or not fetch.has_more():
+            return None
+        source = fetch._partition_records
+        while len(self._left) < most and source._records.has_next():
+            self._left += _next_batch(source)
+            self._read_to = source.next_fetch_offset
+        records, self._left = self._left[:most], self._left[most:]
+        source.next_fetch_offset = self._left[0].offset if self._left else self._read_to
+        fetch._update_position()
+        if not self._left and not source._records.has_next():
+            fetch._partition_records = None
+        return Fetched.of(records, source.next_fetch_offset) if records else None
+
+
+def _next_batch(source: PartitionRecords) -> list[Any]:
+    """The records of the next batch, without what an aborted transaction left."""
+    batch = source._records.next_batch()
+    if source._check_crcs and not batch.validate_crc():
+        raise CorruptRecordException(f"Invalid CRC - {source._tp}")
+    kept = not _aborted(source, batch) and not batch.is_control_batch
+    records = [r for r in batch if r.offset >= source.next_fetch_offset] if kept else []
+    source.next_fetch_offset = batch.next_offset
+    return records
+
+
+def _aborted(source: PartitionRecords, batch: Any) -> bool:
+    if source._isolation_level != READ_COMMITTED or batch.producer_id is None:
+        return False
+    source._consume_aborted_up_to(batch.base_offset)
+    if batch.is_control_batch and source._contains_abort_marker(batch):
+        source._aborted_producers.discard(batch.producer_id)
+    return batch.is_transactional and batch.producer_id in source._aborted_producers

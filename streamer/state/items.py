@@ -1,0 +1,167 @@
+"""The first phase: what happened to the items of a batch, into their records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer import failpoint
+from streamer.state.aggregate import folded, members
+from streamer.state.batch import Batch
+from streamer.state.catalogue import CatalogueEntry, entries
+from streamer.state.layout import ITEM
+from streamer.state.members import Additions, add
+from streamer.state.merge import merged
+from streamer.state.phases import open_ranges, run_phase
+from streamer.state.records import Packed, Records, next_etag
+from streamer.state.store import ItemsCall, RangeCall, Reply, Store
+from streamer.state.table import ItemTable
+from streamer.state.touched import Touched
+from streamer.state.users import Recent, recent
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_VERSION, _AUX = ITEM.index["version"], ITEM.index["aux"]
+
+
+@dataclass(slots=True)
+class ItemDeltas:
+    """What a batch, or what is left of it, adds: fields ``x`` (items, fields) and list members of
+    each of its items, ``facts`` of those the catalogue speaks of, the recent items of users by
+    shard, and how many events each shard is given of each range, ``events`` (shards, ranges)."""
+
+    x: Floats
+    members: Additions
+    facts: dict[str, CatalogueEntry]
+    users: dict[int, Recent]
+    events: Ints
+
+
+@dataclass(slots=True)
+class Applied:
+    """The touched items as they are now, and what the whole batch added to all its items."""
+
+    items: Touched
+    x: Floats
+
+
+async def apply_items(store: Store, batch: Batch, table: ItemTable) -> Applied:
+    """Brings the items' records to the end of the batch, also where that was done before.
+
+    Raises LostWrites, StoreEmpty, StoreMismatch, and redis errors, after which it may be called
+    again. Of one table only one call may be under way.
+    """
+    work = _Work(store, batch, table)
+    await run_phase("i", batch.ranges, store.keys.shards, work.attempt)
+    return Applied(await work.outcome(), work.whole.x)
+
+
+class _Work:
+    def __init__(self, store: Store, batch: Batch, table: ItemTable) -> None:
+        self._store, self._batch, self._table = store, batch, table
+        self._rows = table.rows(batch.items)
+        self._written: Records | None = None
+        self.whole = _deltas(batch, store, np.ones(len(batch.rows), bool), None)
+
+    async def attempt(self, waiting: Mapping[int, Ints]) -> Sequence[Reply]:
+        await self._table.read(self._store, self._rows)
+        deltas = self._left(waiting)
+        records = self._table.records(self._rows)
+        records.x = merged(ITEM, records.x, deltas.x)
+        add(records.counts, records.slots, deltas.members)
+        etag = next_etag()
+        packed, expected = records.packed(etag), self._table.etags(self._rows)
+        failpoint.passing("aggregated")
+        replies = await self._store.apply_items(
+            [self._call(shard, first, deltas, packed, expected) for shard, first in waiting.items()]
+        )
+        for shard, reply in zip(waiting, replies, strict=True):
+            self._take_in(self._places(shard), reply, records, etag)
+        if len(waiting) == self._store.keys.shards and not any(r.doubtful for r in replies):
+            self._written = records
+        return replies
+
+    def _left(self, waiting: Mapping[int, Ints]) -> ItemDeltas:
+        """What is to be added from where the shards stand."""
+        starts = np.array([each.start for each in self._batch.ranges])
+        if all((first == starts).all() for first in waiting.values()):
+            return self.whole
+        first = np.tile(starts, (self._store.keys.shards, 1))
+        for shard, offsets in waiting.items():
+            first[shard] = offsets
+        rows = self._batch.rows
+        mask = rows.offset >= first[self._batch.shards_of(rows.item), rows.range]
+        return _deltas(self._batch, self._store, mask, first)
+
+    def _places(self, shard: int) -> slice:
+        bounds = self._batch.bounds
+        return slice(int(bounds[shard]), int(bounds[shard + 1]))
+
+    def _call(
+        self,
+        shard: int,
+        first: Ints,
+        deltas: ItemDeltas,
+        packed: Packed,
+        expected: NDArray[np.uint64],
+    ) -> ItemsCall:
+        places = self._places(shard)
+        ids = self._batch.items[places]
+        heads, members_, ends = packed.part(places)
+        return ItemsCall(
+            shard=shard,
+            ranges=self._ranges(shard, first, deltas.events[shard]),
+            clock=self._batch.clock,
+            ids=ids,
+            etags=expected[places].tobytes(),
+            heads=heads,
+            members=members_,
+            ends=ends,
+            facts=[deltas.facts[i].packed() for i in ids if i in deltas.facts],
+            users=deltas.users.get(shard),
+        )
+
+    def _ranges(self, shard: int, first: Ints, events: Ints) -> list[RangeCall]:
+        """Of what is dropped the first shard keeps count."""
+        found: list[RangeCall] = []
+        for number in open_ranges(self._batch.ranges, first):
+            each, at = self._batch.ranges[number], int(first[number])
+            dropped = each.dropped_from(at) if shard == 0 else (0, 0)
+            found.append((each.watermark("i"), at, each.end, int(events[number]), *dropped))
+        return found
+
+    def _take_in(self, places: slice, reply: Reply, records: Records, etag: int) -> None:
+        rows = self._rows[places]
+        if reply.applied is not None:
+            self._table.put(rows, records.take(places), etag)
+        else:
+            self._table.doubt(rows if reply.changed is None else rows[reply.changed])
+
+    async def outcome(self) -> Touched:
+        """The items as they are now; of what the catalogue spoke of, what it said is read."""
+        spoken = [self._batch.places[item_id] for item_id in self.whole.facts]
+        self._table.doubt(self._rows[spoken])
+        written = self._written if self._table.is_read(self._rows) else None
+        await self._table.read(self._store, self._rows)
+        return self._table.touched(self._batch.items, self._rows, written)
+
+
+def _deltas(batch: Batch, store: Store, mask: NDArray[np.bool_], first: Ints | None) -> ItemDeltas:
+    """The deltas of the masked rows, and of catalogue events from the offsets ``first`` (shards,
+    ranges) on."""
+    rows = batch.rows if mask.all() else batch.rows.where(mask)
+    count, shards, ranges = len(batch.items), store.keys.shards, len(batch.ranges)
+    facts = entries(batch.news, batch.ranges, store.keys, first)
+    x = folded(ITEM, rows, rows.item, count)
+    events = np.bincount(
+        batch.shards_of(rows.item) * ranges + rows.range, minlength=shards * ranges
+    ).reshape(shards, ranges)
+    for item_id, entry in facts.items():
+        x[batch.places[item_id], [_VERSION, _AUX]] += entry.events
+        events[store.keys.shard[item_id]] += entry.by_range(ranges)
+    users = recent(rows, batch.items, store.keys) if store.remembers_users else {}
+    return ItemDeltas(x, members(rows), facts, users, events)

@@ -1,0 +1,80 @@
+"""A store remembers its birth, and is not taken for what it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from streamer.errors import StoreEmpty, StoreMismatch
+from streamer.settings import Settings
+from streamer.state.birth import Extent, IfEmpty, open_logs
+from streamer.state.connection import connected
+from streamer.state.keys import Keys
+from streamer.state.layout import ITEM
+from streamer.state.store import Store
+from tests.support.histories import fresh_store
+
+LOG = "log"
+
+
+def on_a_fresh_store(redis_url: str, work: Callable[[Store], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with connected(Settings(redis=redis_url)) as client:
+            await work(fresh_store(client))
+
+    asyncio.run(run())
+
+
+async def opened(store: Store, committed: int | None, if_empty: IfEmpty = "stop") -> int:
+    """Where a log with offsets 3 to 99 is to be read from."""
+    found = await open_logs(store, [Extent(LOG, 0, LOG, committed, 3, 100)], if_empty)
+    return found[LOG, 0]
+
+
+@pytest.mark.parametrize(("if_empty", "start"), [("rebuild", 3), ("from-now", 60)])
+def test_an_empty_redis_behind_a_running_group_is_a_beginning_only_if_told(
+    redis_url: str, if_empty: IfEmpty, start: int
+) -> None:
+    async def work(store: Store) -> None:
+        with pytest.raises(StoreEmpty, match=r"--rebuild .* or --from-now"):
+            await opened(store, 60)
+        assert await opened(store, 60, if_empty) == start
+        assert await opened(store, 60) == start
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_a_group_without_commits_begins_where_the_log_does(redis_url: str) -> None:
+    async def work(store: Store) -> None:
+        assert await opened(store, None, "from-now") == 3
+
+    on_a_fresh_store(redis_url, work)
+
+
+@pytest.mark.parametrize(
+    ("schema", "what_to_do"),
+    [(ITEM.schema + 1, "run the newer one"), (ITEM.schema - 1, "start with --rebuild")],
+)
+def test_a_store_of_a_schema_that_can_not_be_read_is_refused(
+    redis_url: str, schema: int, what_to_do: str
+) -> None:
+    async def work(store: Store) -> None:
+        await opened(store, None)
+        await store.client.hset(store.keys.birth, "schema", str(schema))
+        with pytest.raises(StoreMismatch, match=what_to_do):
+            await opened(store, None)
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_a_store_of_other_shards_is_refused(redis_url: str) -> None:
+    async def work(store: Store) -> None:
+        await opened(store, None)
+        group = store.keys.birth.removeprefix("{").removesuffix(".birth}")
+        other = Store(store.client, Keys(group, store.keys.shards + 1), 1.0)
+        with pytest.raises(StoreMismatch, match=f"STREAMER_SHARDS={store.keys.shards}"):
+            await opened(other, None)
+
+    on_a_fresh_store(redis_url, work)

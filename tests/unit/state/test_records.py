@@ -1,0 +1,47 @@
+"""Records survive being packed and unpacked, and no two writes have the same etag."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.events import Behaviour
+from streamer.state.layout import ITEM
+from streamer.state.records import ETAG_BYTES, Records, next_etag
+from tests.support import histories
+from tests.support.records import deltas_of
+
+SIZE = ETAG_BYTES + ITEM.head.itemsize
+
+
+def in_two(records: Records, cut: int, etag: int) -> list[bytes]:
+    """The records as they are put together in Redis, from two calls."""
+    packed = records.packed(etag)
+    found = []
+    for places in (slice(0, cut), slice(cut, len(records))):
+        heads, members, ends = packed.part(places)
+        start = 0
+        for place, end in enumerate(np.frombuffer(ends, "<u4").tolist()):
+            found.append(heads[place * SIZE : (place + 1) * SIZE] + members[start:end])
+            start = end
+        assert start == len(members)
+    return found
+
+
+@given(st.lists(histories.behaviours(), max_size=30), st.data())
+def test_records_come_back_as_they_were(events: list[Behaviour], data: st.DataObject) -> None:
+    records = deltas_of(events).records
+    etag = data.draw(st.integers(1, 2**63))
+    stored = in_two(records, data.draw(st.integers(0, len(records))), etag)
+    assert {value[:ETAG_BYTES] for value in stored} <= {etag.to_bytes(ETAG_BYTES, "little")}
+    found = Records.unpacked([value[ETAG_BYTES:] for value in stored])
+    np.testing.assert_array_equal(found.x, records.x)
+    np.testing.assert_array_equal(found.counts, records.counts)
+    np.testing.assert_array_equal(found.slots, records.slots)
+
+
+def test_no_etag_is_given_out_twice_or_says_that_there_is_no_record() -> None:
+    etags = [next_etag() for _ in range(1000)]
+    assert len(set(etags)) == 1000
+    assert all(0 < etag < 2**64 for etag in etags)
