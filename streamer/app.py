@@ -10,6 +10,8 @@ from streamer import lean, metrics
 from streamer.agents import behaviour, catalogue, encodings, ranks
 from streamer.faust_app import StreamerApp, run
 from streamer.interrupt import cancelled
+from streamer.judge import Judge
+from streamer.models import follow
 from streamer.ranking import Ranker
 from streamer.settings import Settings
 from streamer.state.birth import IfEmpty
@@ -33,12 +35,17 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
     for agent in (behaviour, catalogue, encodings):
         agent.register(app, worker)
     ranks.register(app, ranker)
-    metrics.MODEL_INFO.labels(worker.assess.judge.bundle.name).set(1)
+
+    def swap(judge: Judge) -> None:
+        worker.assess.judge = judge
+        sweep.at_once()
+
     loops = [
         worker.filer.run,
         ranker.run,
         lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),
         Vigil(worker).run,
+        follow(settings.model_store, worker.assess.judge, swap).run,
         lambda: _watch(app, worker),
     ]
     lean.settle()
@@ -50,6 +57,7 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
 
 async def run_encoder(settings: Settings) -> None:
     """Runs an inference worker until it is told to stop. Raises StreamerError."""
+    from streamer import heads
     from streamer.agents import texts
     from streamer.encoder import EncoderWorker
     from streamer.encoder_metrics import PrometheusObserver
@@ -63,7 +71,8 @@ async def run_encoder(settings: Settings) -> None:
     app.end_on_signals()
     try:
         async with serve_status(settings, app.ready):
-            await _run_beside(app, [lambda: _watch_lag(app)])
+            following = heads.follow(settings.model_store, service)
+            await _run_beside(app, [lambda: _watch_lag(app), following.run])
     finally:
         await service.stop()
 

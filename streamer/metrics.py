@@ -75,6 +75,14 @@ SWEPT_ITEMS = Counter("streamer_swept_items_total", "Items scored again by the s
 FORGOTTEN_ITEMS = Counter("streamer_forgotten_items_total", "Items whose state has expired.")
 STREAM_TIME_SECONDS = Gauge("streamer_stream_time_seconds", "Stream time, seconds since the epoch.")
 MODEL_INFO = Gauge("streamer_model_info", "1 for the bundle in use.", ["bundle"])
+MODEL_SWAPS = Counter(
+    "streamer_model_swaps_total",
+    "Bundles that came into use while the process ran (taken), or could not (refused).",
+    ["outcome"],
+)
+MODEL_REFUSED = Gauge(
+    "streamer_model_refused", "1 for a bundle that is to be used and can't be.", ["bundle"]
+)
 
 ENCODED = Counter(
     "streamer_encoder_texts_total",

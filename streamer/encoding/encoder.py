@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.encoding import sentiment
@@ -46,6 +46,10 @@ class Encoder:
     def streams(self) -> int:
         """Forward passes that run at once."""
         return self.description.backend.streams
+
+    def with_head(self, head: sentiment.Head) -> Encoder:
+        """The same encoder, with another sentiment of reviews."""
+        return replace(self, review=replace(self.review, head=head))
 
     def model(self, kind: TextKind) -> Model:
         return self.description if kind == "description" else self.review

@@ -27,6 +27,12 @@ class Model:
     backend: Backend
     head: Head | None = None
 
+    def remembered_as(self, kind: TextKind) -> str:
+        """Under what the results for texts of a kind are remembered: those of reviews are also
+        their head's."""
+        head = self.head.fingerprint if self.head and kind == "review" else ""
+        return self.fingerprint + head
+
     def embed(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         """Normalised embeddings, [texts, dimensions], of texts in any order of length."""
         return normalised(self.pooled(batch))

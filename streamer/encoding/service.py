@@ -87,6 +87,11 @@ class EncodingService:
         )
 
     @property
+    def encoder(self) -> Encoder:
+        """What texts go through that are prepared from now on."""
+        return self._pipeline.encoder
+
+    @property
     def fingerprint(self) -> str:
         """Of the model that descriptions go through."""
         return self._pipeline.encoder.description.fingerprint

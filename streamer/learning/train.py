@@ -15,6 +15,8 @@ from streamer.learning.dataset import Dataset
 from streamer.learning.encode import encode
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import auc, expected_calibration_error
+from streamer.learning.provenance import fingerprint as fingerprint_of
+from streamer.learning.provenance import incumbent
 from streamer.learning.review_term import graft
 from streamer.learning.steps import Steps, summing
 from streamer.learning.transfer import Transfer, card_lines, learn_reviews
@@ -35,7 +37,8 @@ class Trained:
 
 def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
     """Trains on Complete Journey's launches, and what reviews say on the clothing reviews; saves
-    the bundle and makes it the active one. Where the encoder has no sentiment yet, trains that too.
+    the bundle and makes it the active one, unless it is worse than that. Where the encoder has no
+    sentiment yet, trains that too.
 
     Raises DependencyMissing, BundleError.
     """
@@ -60,6 +63,11 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
         "trained_on": source.about,
         "review_term": {"trained_on": transfer.about, "sentiment": transfer.sentiment},
         "examples": len(train_data),
+        "data_fingerprint": fingerprint_of(train_data),
+        "test_fingerprint": fingerprint_of(test_data),
+        "incumbent": incumbent(
+            settings.model_store, fingerprint, lambda other: measure(other, test_data)
+        ),
     }
     card = _card(transfer, name, source.about, train_data, test_data, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, card)
