@@ -13,6 +13,7 @@ from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
+from streamer.cli import models as models
 from streamer.cli import operate as operate
 from streamer.cli import run as run
 from streamer.errors import StreamerError
@@ -45,7 +46,7 @@ def about(
     """Decides, live, which new items a shop should launch, show and push."""
 
 
-for room in (demo, run, inspect, learn, operate, bench):
+for room in (demo, run, inspect, learn, models, operate, bench):
     room.register(app)
 
 

@@ -4,20 +4,20 @@ Two bundles are compared by what they were measured on with the same examples an
 ``test_fingerprint``), or by what the newer one's training measured of the older one beside it
 (``incumbent``). A bundle passes if
 
-1. every number the other has, it has;
+1. every number that the other has, it has;
 2. its quality (AUC and the like), averaged over all of them, is not lower;
 3. no single one is lower by more than `LEEWAY`;
 4. no calibration error is above `CALIBRATED` and above the other's.
 
-The average, because each promotion may cost nothing overall, or a hundred of them would cost much;
-the leeway, because a single age's AUC of some nine thousand launches is uncertain by about as much.
+The average, because a little less with each of a hundred promotions would be a lot; the leeway,
+because a single AUC of some nine thousand launches is uncertain by about as much.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from streamer.registry.bundles import Kind, Stored
@@ -25,73 +25,76 @@ from streamer.registry.bundles import Kind, Stored
 LEEWAY = 0.005
 CALIBRATED = 0.02
 
-_QUALITY = {"launch": r"auc\.age_\w+", "sentiment": r"(\w+_)?(auc|macro_f1|accuracy)"}
-_CALIBRATION = {"launch": r"ece\.age_\w+", "sentiment": r"(\w+_)?ece"}
+_QUALITY: Mapping[Kind, str] = {
+    "launch": r"auc\.age_\w+",
+    "sentiment": r"(\w+_)?(auc|macro_f1|accuracy)",
+}
+_CALIBRATION: Mapping[Kind, str] = {"launch": r"ece\.age_\w+", "sentiment": r"(\w+_)?ece"}
+
+Metrics = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A metric of two bundles; ``quality`` is better higher, a calibration error lower."""
-
-    name: str
-    quality: bool
-    candidate: float | None
-    incumbent: float
+def metrics(bundle: Stored) -> Metrics:
+    """What a bundle was measured at."""
+    found: Metrics = bundle.manifest.get("metrics", {})
+    return found
 
 
-def comparison(candidate: Stored, incumbent: Stored) -> list[Measured] | None:
-    """The metrics that count, side by side; None if they were not measured on the same."""
-    before = _comparable(candidate, incumbent)
-    if before is None:
-        return None
-    found: Mapping[str, float] = candidate.manifest.get("metrics", {})
-    return [
-        Measured(name, quality, found.get(name), before[name])
-        for quality, pattern in ((True, _QUALITY), (False, _CALIBRATION))
-        for name in before
-        if re.fullmatch(pattern[candidate.kind], name)
-    ]
+def metrics_beside(candidate: Stored, incumbent: Stored) -> Metrics:
+    """What another bundle was measured at, on the candidate's test examples if that is known."""
+    beside: Any = candidate.manifest.get("incumbent") or {}
+    if beside.get("name") == incumbent.name:
+        measured: Metrics = beside["metrics"]
+        return measured
+    return metrics(incumbent)
+
+
+def summary(bundle: Stored) -> tuple[float | None, float | None]:
+    """The mean of the quality metrics and the largest calibration error; None without any."""
+    quality = list(_chosen(_QUALITY[bundle.kind], metrics(bundle)).values())
+    errors = list(_chosen(_CALIBRATION[bundle.kind], metrics(bundle)).values())
+    return (fmean(quality) if quality else None), max(errors, default=None)
 
 
 def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
     """Why the candidate is not let through, a line each; none if it is."""
-    measured = comparison(candidate, incumbent)
-    if not measured:
+    kind, ours, theirs = candidate.kind, metrics(candidate), metrics_beside(candidate, incumbent)
+    quality = _chosen(_QUALITY[kind], theirs)
+    errors = _chosen(_CALIBRATION[kind], theirs)
+    if not quality or not _comparable(candidate, incumbent):
         yield (
-            f"{candidate.name} was not measured on the test examples of {incumbent.name}, so "
-            "nobody can say that it is not worse"
+            f"it was not measured on the test examples of {incumbent.name}, so nobody can say "
+            "that it is not worse"
         )
+    elif missing := [name for name in {**quality, **errors} if name not in ours]:
+        yield f"it was not measured for {', '.join(missing)}"
+    else:
+        yield from _lower(ours, quality)
+        yield from _uncalibrated(ours, errors)
+
+
+def _lower(ours: Metrics, theirs: Metrics) -> Iterator[str]:
+    mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
+    if mean < other:
+        yield f"it is worse on average: {mean:.4f} against {other:.4f} in use"
         return
-    missing = [m.name for m in measured if m.candidate is None]
-    if missing:
-        yield f"{candidate.name} was not measured for {', '.join(missing)}"
-        return
-    yield from _worse(candidate.kind, measured)
+    for name, value in theirs.items():
+        if ours[name] < value - LEEWAY:
+            yield f"{name} is {ours[name]:.4f}, {value:.4f} in use"
 
 
-def _worse(kind: Kind, measured: list[Measured]) -> Iterator[str]:
-    quality = [m for m in measured if m.quality]
-    ours, theirs = _mean(quality, "candidate"), _mean(quality, "incumbent")
-    if ours < theirs:
-        yield f"it is worse on average: {ours:.4f} against {theirs:.4f} in use"
-    for m in measured:
-        assert m.candidate is not None
-        if m.quality and ours >= theirs and m.candidate < m.incumbent - LEEWAY:
-            yield f"{m.name} is {m.candidate:.4f}, {m.incumbent:.4f} in use"
-        if not m.quality and m.candidate > max(CALIBRATED, m.incumbent):
-            yield f"{m.name} is {m.candidate:.4f}, at most {max(CALIBRATED, m.incumbent):.4f} allowed"
+def _uncalibrated(ours: Metrics, theirs: Metrics) -> Iterator[str]:
+    for name, value in theirs.items():
+        allowed = max(CALIBRATED, value)
+        if ours[name] > allowed:
+            yield f"{name} is {ours[name]:.4f}, at most {allowed:.4f} allowed"
 
 
-def _mean(measured: list[Measured], side: str) -> float:
-    values = [getattr(m, side) for m in measured]
-    return float(sum(values) / len(values)) if values else 0.0
+def _chosen(pattern: str, found: Metrics) -> dict[str, float]:
+    return {name: value for name, value in found.items() if re.fullmatch(pattern, name)}
 
 
-def _comparable(candidate: Stored, incumbent: Stored) -> Mapping[str, float] | None:
-    """The incumbent's metrics on what the candidate was measured on."""
+def _comparable(candidate: Stored, incumbent: Stored) -> bool:
     beside: Any = candidate.manifest.get("incumbent") or {}
-    if beside.get("name") == incumbent.name:
-        measured: Mapping[str, float] = beside["metrics"]
-        return measured
     ours, theirs = (b.manifest.get("test_fingerprint") for b in (candidate, incumbent))
-    return incumbent.manifest.get("metrics", {}) if ours and ours == theirs else None
+    return beside.get("name") == incumbent.name or bool(ours and ours == theirs)

@@ -61,6 +61,14 @@ def current(store: Path, slot: str) -> str | None:
     return next(iter(line_of_descent(history(store), slot)), None)
 
 
+def in_use(store: Path) -> dict[str, str]:
+    """The bundle in use for each slot that ever had one. Raises BundleError."""
+    changes = history(store)
+    return {
+        slot: line_of_descent(changes, slot)[0] for slot in dict.fromkeys(c.slot for c in changes)
+    }
+
+
 def line_of_descent(changes: list[Change], slot: str) -> list[str]:
     """The bundle in use for a slot, the one to go back to from it, and so on."""
     stack: list[str] = []

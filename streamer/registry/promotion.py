@@ -25,7 +25,7 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
         before = pointer.current(store, candidate.slot)
         if before == name:
             raise BundleError(f"{name} is in use already")
-        against = tuple(objections(store, candidate))
+        against = tuple(_objections(store, candidate, before))
         if against and not force:
             raise BundleError(f"{name} is not promoted: {'; '.join(against)} (--force overrules)")
         return _changed(store, candidate.slot, name, before, why, by, overruled=against)
@@ -57,21 +57,23 @@ def usable(store: Path, name: str) -> Stored:
     return found
 
 
-def objections(store: Path, candidate: Stored) -> Iterator[str]:
-    """What speaks against putting a sound bundle in use, a line each."""
-    before = pointer.current(store, candidate.slot)
-    if before is None:
-        return
-    try:
-        incumbent = usable(store, before)
-    except BundleError:
-        return  # nothing is worse than a bundle that can't be used
+def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
+    """What speaks against one sound bundle in the place of another, a line each."""
     if candidate.encoder != incumbent.encoder:
         yield (
             f"it reads vectors of encoder {candidate.encoder[:12]}, {incumbent.name} those of "
             f"{incumbent.encoder[:12]}: every item would have to be encoded again"
         )
     yield from gate.objections(candidate, incumbent)
+
+
+def _objections(store: Path, candidate: Stored, before: str | None) -> Iterator[str]:
+    try:
+        incumbent = usable(store, before) if before else None
+    except BundleError:
+        return  # nothing is worse than a bundle that can't be used
+    if incumbent:
+        yield from objections(candidate, incumbent)
 
 
 def add(store: Path, source: Path) -> list[str]:
@@ -99,9 +101,8 @@ def add(store: Path, source: Path) -> list[str]:
 
 def _take_over(store: Path, origin: Path) -> None:
     with pointer.locked(store):
-        for slot in {change.slot for change in pointer.history(origin)}:
-            name = pointer.current(origin, slot)
-            if name and pointer.current(store, slot) is None:
+        for slot, name in pointer.in_use(origin).items():
+            if pointer.current(store, slot) is None:
                 usable(store, name)
                 _changed(store, slot, name, None, f"in use at {origin}", "")
 

@@ -65,7 +65,7 @@ def test_what_is_not_calibrated_does_not_pass_unless_neither_is_the_other() -> N
 )
 def test_what_was_measured_on_something_else_can_not_be_compared(about: dict[str, Any]) -> None:
     (reason,) = against(model("new", **about))
-    assert reason.startswith("new was not measured on the test examples of old")
+    assert reason.startswith("it was not measured on the test examples of old")
 
 
 def test_unless_the_one_in_use_was_measured_beside_it() -> None:
@@ -85,7 +85,7 @@ def test_unless_the_one_in_use_was_measured_beside_it() -> None:
 def test_what_was_not_measured_at_an_age_does_not_pass() -> None:
     new = measured(0.95)
     del new["metrics"]["auc.age_7d"]
-    assert against(model("new", **new)) == ["new was not measured for auc.age_7d"]
+    assert against(model("new", **new)) == ["it was not measured for auc.age_7d"]
 
 
 def test_other_metrics_do_not_count() -> None:
