@@ -14,6 +14,7 @@ from streamer.judge import Judge
 from streamer.models import follow
 from streamer.ranking import Ranker
 from streamer.settings import Settings
+from streamer.shadow import open_shadow
 from streamer.state.birth import IfEmpty
 from streamer.status import serve_status
 from streamer.sweep import Sweep
@@ -40,7 +41,9 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
         worker.assess.judge = judge
         sweep.at_once()
 
+    shadow = open_shadow(settings.model_store, settings.shadow, worker.client, worker.store.keys)
     loops = [
+        *([shadow.run] if shadow else []),
         worker.filer.run,
         ranker.run,
         lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),
@@ -48,6 +51,7 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
         follow(settings.model_store, worker.assess.judge, swap).run,
         lambda: _watch(app, worker),
     ]
+    worker.assess.shadow = shadow.see if shadow else None
     lean.settle()
     app.end_on_signals()
     async with serve_status(settings, app.ready):

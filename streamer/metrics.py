@@ -84,6 +84,36 @@ MODEL_REFUSED = Gauge(
     "streamer_model_refused", "1 for a bundle that is to be used and can't be.", ["bundle"]
 )
 
+SHADOW_SCORES = Counter(
+    "streamer_shadow_scores_total", "Items that a candidate scored, unseen.", ["candidate"]
+)
+SHADOW_SECONDS = Counter(
+    "streamer_shadow_seconds_total", "Time that a worker spends on a candidate's scores."
+)
+SHADOW_RANK_CORRELATION = Gauge(
+    "streamer_shadow_rank_correlation",
+    "Spearman's rho of the candidate's and the used bundle's latest scores of the same items.",
+    ["candidate"],
+)
+SHADOW_DIFFERENCE = Gauge(
+    "streamer_shadow_mean_absolute_difference",
+    "Mean absolute difference of P between them.",
+    ["candidate"],
+)
+SHADOW_OUTCOMES = Gauge(
+    "streamer_shadow_outcomes",
+    "Predictions beside a candidate of which it is known how the item fared, all workers'.",
+    ["candidate", "stage"],
+)
+SHADOW_CALIBRATION_ERROR = Gauge(
+    "streamer_shadow_calibration_error",
+    "Expected calibration error of a bundle on these.",
+    ["bundle", "stage"],
+)
+SHADOW_AUC = Gauge(
+    "streamer_shadow_area_under_curve", "Area under the ROC curve on these.", ["bundle", "stage"]
+)
+
 ENCODED = Counter(
     "streamer_encoder_texts_total",
     "Texts by how they were answered: encoded, cached, joined (equal to one on its way), refused.",

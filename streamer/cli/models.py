@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,10 +13,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from streamer.cli.options import AsJson
+from streamer.cli.options import AsJson, Group, Redis
 from streamer.errors import CheckFailed, ConfigurationError
 from streamer.printable import printable
-from streamer.settings import load
+from streamer.settings import Settings, load
 
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="See: streamer models list.")]
 Store = Annotated[
@@ -97,13 +98,22 @@ def compare(
     other: Annotated[
         str | None, typer.Argument(metavar="[OTHER]", help="The one in use unless told.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="As workers saw it as a shadow: --shadow BUNDLE.")
+    ] = False,
     store: Store = None,
+    redis: Redis = None,
+    group: Group = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a bundle with the one in use, or another: metric by metric, and what the gate says."""
     from streamer.registry import listing
 
-    found = listing.compared(_store(store), name, other)
+    settings = load(model_store=store, redis=redis, group=group)
+    found = listing.compared(settings.model_store, name, other)
+    if live:
+        _compare_live(settings, name, found.other, as_json)
+        return
     if as_json:
         _print_json(found)
         return
@@ -117,6 +127,37 @@ def compare(
         console.print("[red]✗[/]", printable(reason))
     if not found.objections:
         console.print("[green]✓[/] nothing speaks against it")
+
+
+def _compare_live(settings: Settings, name: str, other: str, as_json: bool) -> None:
+    from streamer.live import compare
+
+    stages = asyncio.run(compare(settings, name, other))
+    if not stages:
+        raise CheckFailed(
+            f"no worker has seen {name} beside {other} yet: start it with --shadow {name}"
+        )
+    if as_json:
+        _print_json(stages)
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("", "items", "rank correlation", "mean |ΔP|", "outcomes", "successes"):
+        table.add_column(column, justify="right" if column else "left")
+    for what in ("calibration error", "AUC"):
+        table.add_column(f"{what}, {name} / {other}", justify="right")
+    for stage in stages:
+        table.add_row(
+            stage.stage,
+            f"{stage.items:,}",
+            _number(stage.agreement),
+            _number(stage.difference),
+            f"{stage.known:,}",
+            _number(stage.successes),
+            f"{_number(stage.candidate_error)} / {_number(stage.active_error)}",
+            f"{_number(stage.candidate_auc)} / {_number(stage.active_auc)}",
+        )
+    Console().print(table)
+    typer.echo("Each item's first score in a stage; outcomes are known a horizon after the cohort.")
 
 
 def promote(

@@ -62,6 +62,10 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
         "metrics": metrics,
         "trained_on": source.about,
         "review_term": {"trained_on": transfer.about, "sentiment": transfer.sentiment},
+        "success": {
+            name: getattr(launches.LAUNCHES, name)
+            for name in ("horizon_days", "cohort_days", "quantile")
+        },
         "examples": len(train_data),
         "data_fingerprint": fingerprint_of(train_data),
         "test_fingerprint": fingerprint_of(test_data),
