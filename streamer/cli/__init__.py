@@ -14,6 +14,7 @@ from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
 from streamer.cli import models as models
+from streamer.cli import offpolicy as offpolicy
 from streamer.cli import operate as operate
 from streamer.cli import run as run
 from streamer.errors import StreamerError
@@ -46,7 +47,7 @@ def about(
     """Decides, live, which new items a shop should launch, show and push."""
 
 
-for room in (demo, run, inspect, learn, models, operate, bench):
+for room in (demo, run, inspect, learn, models, offpolicy, operate, bench):
     room.register(app)
 
 
