@@ -221,7 +221,7 @@ def verify(
 
 
 def add(
-    source: Annotated[Path, typer.Argument(exists=True, file_okay=False, metavar="FOLDER")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER")],
     store: Store = None,
 ) -> None:
     """Take in a bundle from elsewhere, or all of another store; each is verified first."""
