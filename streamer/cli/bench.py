@@ -112,7 +112,7 @@ def pipeline(
 
 def swap(
     rate: Annotated[float, typer.Option(min=1, help="Events a second meanwhile.")] = 500.0,
-    swaps: Annotated[int, typer.Option(min=1, help="Changes of the model.")] = 6,
+    swaps: Annotated[int, typer.Option(min=1, help="Changes of the model.")] = 4,
     pause_seconds: Annotated[
         float, typer.Option(min=0.0, help="Between a change and the next.")
     ] = 3.0,

@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamer.cli.learn import ProgressSteps
-from streamer.cli.options import Report
-from streamer.errors import ConfigurationError
+from streamer.cli.options import Broker, Report
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: streamer offpolicy; "
-        "streamer offpolicy behaviour.jsonl --catalogue items.jsonl --bundle launch-20261124-135158"
+        "streamer offpolicy behaviour.jsonl --catalogue items.jsonl; streamer offpolicy --topics"
     )(offpolicy)
 
 
@@ -37,6 +36,10 @@ def offpolicy(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="File of the items, as for new-items."),
     ] = None,
+    topics: Annotated[
+        bool, typer.Option("--topics", help="The log is what the input topics retain.")
+    ] = False,
+    broker: Broker = None,
     bundle: Annotated[
         str | None, typer.Option(help="Whose policy is evaluated; the one in use unless told.")
     ] = None,
@@ -71,23 +74,26 @@ def offpolicy(
 ) -> None:
     """Estimate from a log what another policy would have earned: IPS, SNIPS and doubly robust.
 
-    Without files, on the Open Bandit sample, both ways, beside what that policy really earned. With
-    a catalogue and a behaviour log whose impressions carry `propensity`: for a bundle's lists.
+    Without a log, on the Open Bandit sample, both ways, beside what that policy really earned. With
+    one whose impressions carry `propensity`, from files or the topics: for a bundle's lists.
     """
     from streamer.replay.sources.log import open_log
+    from streamer.replay.sources.topics import TopicSource
     from streamer.report import Results, write
 
     parameters = {"bundle": bundle, "reward": reward, "within_hours": within_hours, "texts": texts}
     results = Results(
         "offpolicy",
-        {"files": [str(file) for file in files], **parameters, "seed": seed}
-        if files
+        {"files": [str(file) for file in files or ()], **parameters, "seed": seed}
+        if files or topics
         else {"campaign": campaign, "seed": seed},
     )
-    if files:
-        if catalogue is None:
-            raise ConfigurationError("say which items there are: --catalogue FILE")
-        source = open_log(files, catalogue, mapping, catalogue_mapping, format)
+    if files or topics:
+        source = (
+            TopicSource(load(broker=broker))
+            if topics
+            else open_log(files or [], catalogue, mapping, catalogue_mapping, format)
+        )
         _own(results, source, _Asked(bundle, reward, within_hours, texts), seed)
     else:
         _open_bandit(results, campaign, seed)

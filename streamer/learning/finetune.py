@@ -43,12 +43,14 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """A saved sentiment bundle; ``metrics`` and ``baseline`` are of the test reviews, ``text`` is
-    scikit-learn's classification report of them."""
+    scikit-learn's classification report of them, ``refused`` says why it is not in use, if it is
+    not."""
 
     folder: Path
     metrics: dict[str, float]
     baseline: dict[str, float]
     text: str
+    refused: str = ""
 
 
 def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
@@ -87,8 +89,7 @@ def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
     manifest = _manifest(encoder.weights, reviews, best, seed, bar, tuned)
     manifest["test_fingerprint"] = _chosen(reviews, test).fingerprint
     sentiment.save(folder, best.head, manifest, card)
-    activate(settings.model_store, name)
-    return tuned
+    return replace(tuned, refused=activate(settings.model_store, name))
 
 
 def _chosen(reviews: Reviews, places: NDArray[np.int64]) -> Reviews:

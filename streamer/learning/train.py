@@ -28,11 +28,12 @@ CACHE = Path.home() / ".cache" / "streamer"
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A saved bundle and its metrics on the test launches."""
+    """A saved bundle, its metrics on the test launches, and why it is not in use, if it is not."""
 
     name: str
     folder: Path
     metrics: dict[str, float]
+    refused: str
 
 
 def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
@@ -75,8 +76,8 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
     }
     card = _card(transfer, name, source.about, train_data, test_data, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, card)
-    registry.activate(settings.model_store, name)
-    return Trained(name, folder, metrics)
+    refused = registry.activate(settings.model_store, name)
+    return Trained(name, folder, metrics, refused)
 
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:

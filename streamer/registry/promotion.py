@@ -31,9 +31,13 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
         return _changed(store, candidate.slot, name, before, why, by, overruled=against)
 
 
-def activate(store: Path, name: str) -> None:
-    """Puts a bundle in use that was just made, if it passes. Raises BundleError."""
-    promote(store, name, why="just trained")
+def activate(store: Path, name: str) -> str:
+    """Puts a bundle in use that was just made; returns why not, where it does not pass."""
+    try:
+        promote(store, name, why="just trained")
+    except BundleError as error:
+        return str(error)
+    return ""
 
 
 def rollback(store: Path, slot: str = LAUNCH, *, why: str = "", by: str = "") -> Change:

@@ -15,11 +15,13 @@ import msgpack
 import pytest
 
 from streamer.embedded import free_port
+from streamer.events import Text
 from streamer.registry import active_name, bundles, pointer
 from streamer.registry.pointer import Change
 from streamer.settings import Settings
-from streamer.topology import ITEM_SCORES, NEW_ITEMS, USER_BEHAVIOUR
+from streamer.topology import ENCODINGS, ITEM_SCORES, NEW_ITEMS, TEXTS, USER_BEHAVIOUR
 from streamer.window import open_window
+from streamer.wire import pack
 from tests.support.bundles import shipped_store, twin
 from tests.support.logs import read, write
 from tests.support.processes import call, handled, metric, own_group, running, until, wait_until
@@ -170,3 +172,57 @@ def test_a_damaged_bundle_is_refused_and_the_old_one_goes_on(live: Running) -> N
     assert "streamer models rollback" in told.stdout
     live.models("rollback")
     wait_until(lambda: refused() == 0, "nothing is refused any more")
+
+
+@pytest.mark.slow
+def test_an_encoder_reads_reviews_by_the_promoted_sentiment(
+    broker_address: str, redis_url: str, tmp_path: Path
+) -> None:
+    """The same text again, which it remembers by the head that read it."""
+    store = shipped_store(tmp_path)
+    settings = own_group(broker_address, redis_url, model_store=store)
+    (slot,) = [name for name in pointer.in_use(store) if name.startswith("sentiment/")]
+    first = pointer.in_use(store)[slot]
+    opposite = upside_down(store, first)
+    texts: list[str] = []
+
+    async def sentiment() -> float:
+        """Of one more review with the same words."""
+        number = len(texts)
+        texts.append(f"r{number}")
+        review = Text(item_id="mug", kind="review", text_id=texts[-1], text="Love it!", time=1.0)
+        await write(settings, TEXTS.name, [(b"mug", pack(review))])
+
+        async def read_back() -> bool:
+            return len(await read(settings, ENCODINGS.name)) > number
+
+        await until(read_back, "the review was read")
+        answers = [msgpack.unpackb(r.value) for r in await read(settings, ENCODINGS.name)]
+        found = {answer["text_id"]: answer["sentiment"] for answer in answers}
+        value: float = found[texts[-1]]
+        return value
+
+    with running(settings, tmp_path, "encoder") as (encoder,):
+
+        def in_use(name: str) -> bool:
+            return metric([encoder.port], "streamer_model_info", bundle=name) == 1
+
+        assert in_use(first)
+        glad = asyncio.run(sentiment())
+        assert glad > 0.8
+        done = call(settings, tmp_path, "models", "promote", opposite, "--force", "--why", "test")
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: in_use(opposite), "the other sentiment in use")
+        assert asyncio.run(sentiment()) == pytest.approx(1 - glad, abs=1e-3)
+        done = call(settings, tmp_path, "models", "rollback", "--kind", "sentiment")
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: in_use(first), "the first sentiment in use again")
+        assert asyncio.run(sentiment()) == pytest.approx(glad, abs=1e-6)
+
+
+def upside_down(store: Path, name: str) -> str:
+    """A sentiment that finds good what the other finds bad."""
+    found = bundles.read(store, name)
+    tensors = {key: -value for key, value in found.tensors.items()}
+    about = {"encoder_fingerprint": found.encoder}
+    return bundles.write(store, "sentiment-opposite", "sentiment", tensors, about, "# no").name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from streamer.errors import ConfigurationError
 from streamer.replay.record import Source
 from streamer.replay.sources.mapping import FieldMapping
 from streamer.replay.sources.mapping_file import load_mapping
@@ -15,7 +16,7 @@ from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR, Topic
 
 def open_log(
     behaviour: Sequence[Path],
-    catalogue: Path,
+    catalogue: Path | None,
     mapping: Path | None = None,
     catalogue_mapping: Path | None = None,
     format: FileFormat = "auto",
@@ -24,6 +25,8 @@ def open_log(
 
     Raises ConfigurationError.
     """
+    if catalogue is None:
+        raise ConfigurationError("say which items there are: --catalogue FILE")
     items = open_files([catalogue], _mapping(catalogue_mapping, NEW_ITEMS), format)
     return merged([items, open_files(behaviour, _mapping(mapping, USER_BEHAVIOUR), format)])
 

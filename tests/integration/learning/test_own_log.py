@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
 from streamer.learning.exposures import Hope, decoded
 from streamer.learning.offpolicy import ESTIMATORS, evaluate
 from streamer.learning.own_log import own_log
+from streamer.replay.player import Player
 from streamer.replay.record import Source
 from streamer.replay.sources.log import open_log
+from streamer.replay.sources.topics import TopicSource
 from streamer.settings import Settings
 from tests.support.bundles import SHIPPED
-from tests.support.processes import call
+from tests.support.processes import call, own_group
 from tests.support.steps import SilentSteps
 
 pytest.importorskip("obp")
@@ -146,6 +149,27 @@ def test_the_command_prints_and_reports_what_was_logged_and_what_would_have_been
         assert row["peer"] == "as logged"
         assert rows[f"{place}.{name}.low"]["value"] <= row["value"]
     assert rows[f"{place}.effective_rounds"]["value"] > 100
+
+
+def test_the_topics_hold_the_same_log(
+    shop: Shop, broker_address: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = own_group(broker_address, redis_url, model_store=SHIPPED)
+    asyncio.run(Player(shop.source, settings).play())
+    there = TopicSource(settings)
+    assert there.total == shop.source.total
+    bundle = registry.active(SHIPPED)
+    found, same = (
+        own_log(source, bundle, HOPE, settings, SilentSteps(), texts=False).log
+        for source in (shop.source, there)
+    )
+    np.testing.assert_array_equal(np.sort(found.reward), np.sort(same.reward))
+    assert found.target.sum() == pytest.approx(same.target.sum(), rel=0.05)
+
+
+def test_a_broker_without_a_log_is_told(broker_address: str, redis_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="retains nothing"):
+        TopicSource(own_group(broker_address, redis_url))
 
 
 def test_a_log_without_propensities_is_told(shop: Shop, tmp_path: Path) -> None:
