@@ -18,7 +18,7 @@ from streamer import metrics
 from streamer.errors import BundleError
 from streamer.following import refuse
 from streamer.judge import Judge, Judged
-from streamer.live import Success, stages
+from streamer.live import Stage, Success, stages
 from streamer.models import open_judge
 from streamer.patience import patiently
 from streamer.scoring.agreement import rank_correlation
@@ -27,7 +27,7 @@ from streamer.state.features import distinct, launch_times
 from streamer.state.keys import Keys
 from streamer.state.kin import KinTable
 from streamer.state.layout import DAY
-from streamer.state.shadows import Prediction, Recorded, Shadows
+from streamer.state.shadows import Prediction, Shadows
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +107,9 @@ class Shadow:
             await self._write(record)
             if time.monotonic() - evaluated >= EVALUATE_SECONDS:
                 evaluated = time.monotonic()
-                self._tell_outcomes(await patiently(record.read))
+                recorded = await patiently(record.read)
+                told = await asyncio.to_thread(list, stages(recorded, self._success, self._now))
+                self._tell_outcomes(told)
 
     def _tell_agreement(self) -> None:
         pairs = np.array(list(self._latest.values()))
@@ -120,8 +122,8 @@ class Shadow:
         if predictions or buyers:
             await patiently(lambda: record.record(predictions, buyers))
 
-    def _tell_outcomes(self, recorded: Recorded) -> None:
-        for stage in stages(recorded, self._success, self._now):
+    def _tell_outcomes(self, told: list[Stage]) -> None:
+        for stage in told:
             metrics.SHADOW_OUTCOMES.labels(self.name, stage.stage).set(stage.known)
             for bundle, error, auc in (
                 (self._beside, stage.active_error, stage.active_auc),

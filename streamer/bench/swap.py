@@ -12,16 +12,15 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.bench.journey import journey
+from streamer.bench.listening import listening
 from streamer.bench.servers import servers
 from streamer.bench.workplace import WORKER, Workplace, environment
 from streamer.embedded import Child
@@ -31,7 +30,7 @@ from streamer.registry import active_name, bundles, promotion
 from streamer.replay.producing import producing
 from streamer.report import Results
 from streamer.settings import Settings
-from streamer.topology import ITEM_SCORES, NEW_ITEMS, USER_BEHAVIOUR
+from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
 COPY = "copy-of-the-one-in-use"
 RETENTION_DAYS = 1000.0
@@ -71,10 +70,10 @@ class Heard:
     first: dict[str, float] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
 
-    def take(self, scores: Sequence[_Score]) -> None:
+    def take(self, values: list[bytes]) -> None:
         now = time.perf_counter()
         self.at.append(now)
-        for score in scores:
+        for score in map(_decode, values):
             self.first.setdefault(score.model, now)
             self.latest[score.item_id] = score.model
 
@@ -135,8 +134,9 @@ async def _measure(
         place.folder / "worker.log",
         env={**environment(settings), "STREAMER_MODEL_STORE": str(store)},
     )
+    heard = Heard()
     with child:
-        async with _listening(settings) as heard:
+        async with listening(settings, heard.take):
             stop = asyncio.Event()
             playing = asyncio.create_task(_play(place, settings, plan.rate, stop))
             await _until(lambda: bool(heard.at))
@@ -194,29 +194,6 @@ async def _play(place: Workplace, settings: Settings, rate: float, stop: asyncio
             sent += len(some)
             await asyncio.sleep(TICK_SECONDS)
     return sent
-
-
-@asynccontextmanager
-async def _listening(settings: Settings) -> AsyncIterator[Heard]:
-    """What is read of `item-scores` while the block runs."""
-    heard, topic = Heard(), settings.topic(ITEM_SCORES.name)
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker)
-    await consumer.start()
-    consumer.assign([TopicPartition(topic, p) for p in range(settings.partitions)])
-    await consumer.seek_to_beginning()
-
-    async def listen() -> None:
-        while True:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                heard.take([_decode(record.value) for record in records])
-
-    task = asyncio.create_task(listen())
-    try:
-        yield heard
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        await consumer.stop()
 
 
 def _told(results: Results, swaps: list[Swap], sent: int, applied: int, say: Say) -> None:

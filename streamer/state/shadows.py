@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 KEPT_SECONDS = int(200 * DAY)
 """After the last prediction, in wall-clock time."""
-MAX_ITEMS = 50_000
+MAX_ITEMS = 20_000
 """Items followed of one pair of models, about 250 bytes each; of later ones nothing is kept."""
 _PREDICTION, _BUYERS = struct.Struct("<3d"), struct.Struct("<d")
 
@@ -61,20 +61,23 @@ class Shadows:
         """Keeps predictions by (stage, item), and the buyers of items whose horizon has passed and
         of which there is a prediction. What is there stays. May be repeated."""
         room = await self._room()
+        fields = {
+            (self._keys.shard[item_id], f"{stage}:{item_id}"): _PREDICTION.pack(*prediction)
+            for (stage, item_id), prediction in predictions.items()
+        }
+        await self._keep({place: value for place, value in fields.items() if room[place[0]]})
+        followed = await self._followed(list(buyers))
+        await self._keep(
+            {(self._keys.shard[i], f"b:{i}"): _BUYERS.pack(buyers[i]) for i in followed}
+        )
+
+    async def _keep(self, fields: Mapping[tuple[int, str], bytes]) -> None:
+        """Writes fields of shards that are not there yet."""
         pipeline = self._client.pipeline(transaction=False)
-        for (stage, item_id), prediction in predictions.items():
-            shard = self._keys.shard[item_id]
-            if room[shard]:
-                pipeline.hsetnx(
-                    self._hashes[shard],
-                    f"{stage}:{item_id}",
-                    _PREDICTION.pack(*prediction),
-                )
-        for item_id in await self._followed(list(buyers)):
-            name = self._hashes[self._keys.shard[item_id]]
-            pipeline.hsetnx(name, f"b:{item_id}", _BUYERS.pack(buyers[item_id]))
-        for name in self._hashes:
-            pipeline.expire(name, KEPT_SECONDS)
+        for (shard, field), value in fields.items():
+            pipeline.hsetnx(self._hashes[shard], field, value)
+        for shard in {shard for shard, _ in fields}:
+            pipeline.expire(self._hashes[shard], KEPT_SECONDS)
         await pipeline.execute()
 
     async def read(self) -> Recorded:

@@ -115,6 +115,7 @@ def test_the_record_keeps_what_came_first_and_outcomes_of_what_it_follows(redis_
             again = {(0, "a"): Prediction(1.0, 0.9, 0.9), (1, "a"): Prediction(1.0, 0.6, 0.7)}
             for _ in range(2):
                 await record.record(again, {"a": 7.0, "stranger": 9.0})
+            await record.record({(0, "d"): Prediction(3.0, 0.1, 0.1)}, {"d": 2.0})
             found = await record.read()
             rows = sorted(
                 zip(
@@ -125,6 +126,7 @@ def test_the_record_keeps_what_came_first_and_outcomes_of_what_it_follows(redis_
             assert rows[:2] == [(b"a", 0, 1.0, 0.2, 0.3, 7.0), (b"a", 1, 1.0, 0.6, 0.7, 7.0)]
             assert rows[2][:5] == (b"b:c", 2, 2.0, 0.4, 0.5)
             assert np.isnan(rows[2][5])
+            assert rows[3] == (b"d", 0, 3.0, 0.1, 0.1, 2.0), "predicted and known at once"
             assert len((await Shadows(client, KEYS, "new", "other").read()).item) == 0
 
     asyncio.run(scenario())

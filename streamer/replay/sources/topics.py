@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-
 from streamer import wire
-from streamer.broker import BOOTSTRAP_TIMEOUT_MS, describe
-from streamer.errors import BadEvent, BrokerUnavailable, ConfigurationError
+from streamer.errors import BadEvent, ConfigurationError
+from streamer.records import everything
 from streamer.replay.record import TimedRecord
 from streamer.replay.sources.ordering import SortedRecords
 from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
-QUIET_MS = 1000
-"""A topic is read to its end when nothing more comes for this long."""
 _READERS: tuple[tuple[Any, wire.Reader[Any]], ...] = (
     (NEW_ITEMS, wire.new_items),
     (USER_BEHAVIOUR, wire.behaviours),
@@ -44,7 +39,7 @@ class TopicSource:
 
     def _read(self, settings: Settings) -> Iterator[TimedRecord]:
         for topic, reader in _READERS:
-            for record in _everything(settings, settings.topic(topic.name)):
+            for record in everything(settings.broker, settings.topic(topic.name)):
                 try:
                     event = reader.decode(record.value)
                 except BadEvent:
@@ -53,26 +48,3 @@ class TopicSource:
                 self.start_time = min(self.start_time, event.time)
                 self.last_time = max(self.last_time, event.time)
                 yield TimedRecord(topic, record.key or b"", event, event.time, event.type)
-
-
-def _everything(settings: Settings, topic: str) -> Iterator[Any]:
-    partitions = describe(settings.broker, [topic])[topic].partitions
-    if not partitions:
-        return
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.broker,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
-        )
-    except (KafkaError, OSError) as error:
-        raise BrokerUnavailable(f"Kafka at {settings.broker} does not answer ({error})") from None
-    try:
-        consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
-        consumer.seek_to_beginning()
-        while polled := consumer.poll(timeout_ms=QUIET_MS):
-            for records in polled.values():
-                yield from records
-    finally:
-        consumer.close()
