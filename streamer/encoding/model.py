@@ -18,20 +18,15 @@ from streamer.events import TextKind
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What turns texts into vectors under one ``fingerprint``. Compared by identity, so that
-    two models never share a batch."""
+    """What turns texts into vectors under one ``fingerprint``. ``identity`` also tells the head, and
+    is what a cache goes by. Compared by identity, so that two models never share a batch."""
 
     fingerprint: str
     dimensions: int
     tokenizer: Tokenizer
     backend: Backend
     head: Head | None = None
-
-    def remembered_as(self, kind: TextKind) -> str:
-        """Under what the results for texts of a kind are remembered: those of reviews are also
-        their head's."""
-        head = self.head.fingerprint if self.head and kind == "review" else ""
-        return self.fingerprint + head
+    identity: str = ""
 
     def embed(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         """Normalised embeddings, [texts, dimensions], of texts in any order of length."""

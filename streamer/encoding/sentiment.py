@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xxhash import xxh3_64_hexdigest
 
 from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CARD as CARD
+from streamer.registry.bundles import TENSORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,6 @@ class Head:
 
     weight: NDArray[np.float32]
     bias: float
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of its numbers."""
-        return xxh3_64_hexdigest(self.weight.tobytes() + str(self.bias).encode())
 
     def layers(self, dimensions: int) -> int:
         """How many layers of an encoder of this width it reads."""
@@ -50,14 +46,28 @@ def find(store: Path, fingerprint: str) -> Path | None:
     return store / newest.name if newest else None
 
 
-def load(folder: Path) -> Head:
-    """A bundle's head, every hash verified. Raises BundleError."""
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle as loaded. ``identity`` tells which encoder reads reviews then, and by which head."""
+
+    name: str
+    head: Head
+    identity: str
+
+
+def load(folder: Path) -> Bundle:
+    """A bundle, every hash verified. Raises BundleError."""
     found = bundles.read(folder.parent, folder.name)
     try:
         weight, bias = found.tensors["weight"], found.tensors["bias"]
     except KeyError as error:
         raise BundleError(f"bundle {folder.name} has no sentiment in it: {error}") from None
-    return Head(weight.astype(np.float32), float(bias[0]))
+    head = Head(weight.astype(np.float32), float(bias[0]))
+    return Bundle(folder.name, head, _mixed(found.encoder, found.files[TENSORS]))
+
+
+def _mixed(name: str, content: bytes) -> str:
+    return sha256(name.encode() + content).hexdigest()[:32]
 
 
 def save(folder: Path, head: Head, manifest: dict[str, Any], card: str) -> None:

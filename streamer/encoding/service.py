@@ -88,7 +88,6 @@ class EncodingService:
 
     @property
     def encoder(self) -> Encoder:
-        """What texts go through that are prepared from now on."""
         return self._pipeline.encoder
 
     @property

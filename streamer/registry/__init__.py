@@ -4,6 +4,7 @@
     pointer.py      ACTIVE: which bundle is in use, since when, by whom and why
     gate.py         is a bundle worse than the one in use?
     promotion.py    promote, roll back, add from elsewhere
+    disk.py         files that are whole or not there
     listing.py      what there is, for whoever looks
     predictors.py   the bundles of kind `launch`, as predictors
 

@@ -10,12 +10,10 @@ import getpass
 import json
 import os
 import re
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +27,7 @@ from safetensors.numpy import save as write_tensors
 
 from streamer import __version__
 from streamer.errors import BundleError
+from streamer.registry import disk
 
 SCHEMA = 2
 MANIFEST, TENSORS, CARD = "manifest.json", "tensors.safetensors", "README.md"
@@ -43,11 +42,12 @@ _PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A bundle as it was read: sound, every hash verified."""
+    """A bundle as it was read: sound, every hash verified. ``files`` are all of it, as bytes."""
 
     name: str
     manifest: dict[str, Any]
     tensors: Tensors
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
@@ -75,15 +75,22 @@ def slot(kind: Kind, encoder: str) -> str:
 
 
 def write(
-    store: Path, name: str, kind: Kind, tensors: Tensors, manifest: Mapping[str, Any], card: str
+    store: Path,
+    name: str,
+    kind: Kind,
+    tensors: Tensors,
+    manifest: Mapping[str, Any],
+    card: str,
+    more: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Writes a new bundle and returns its folder; until it is whole, nothing of it has that name.
+    ``more`` are further files: tensors in a form of their own (safetensors), pictures.
 
     ``manifest`` gives what is known of it: ``encoder`` (a fingerprint), ``metrics``,
     ``data_fingerprint`` of what it learnt from, ``test_fingerprint`` of what it was measured on, ….
     Raises BundleError if the name is taken or the store can't be written.
     """
-    files = {TENSORS: write_tensors(dict(tensors)), CARD: card.encode()}
+    files = {TENSORS: write_tensors(dict(tensors)), CARD: card.encode(), **(more or {})}
     whole = {
         "schema": SCHEMA,
         "kind": kind,
@@ -103,16 +110,7 @@ def place(store: Path, name: str, files: Mapping[str, bytes]) -> Path:
         raise BundleError(f"bundle {name} exists; bundles are never overwritten")
     try:
         store.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".new-{name}-", dir=store))
-        try:
-            new.chmod(0o755)
-            for file, content in files.items():
-                write_through(new / file, content)
-            os.rename(new, folder)
-        except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
-            raise
-        sync(store)
+        disk.place(folder, files)
     except OSError as error:
         raise BundleError(f"bundle {name} can't be written to {store}: {error.strerror}") from None
     return folder
@@ -126,7 +124,7 @@ def read(store: Path, name: str) -> Stored:
         tensors = read_tensors(content[TENSORS])
     except SafetensorError as error:
         raise BundleError(f"bundle {name} is damaged: {TENSORS}: {error}") from None
-    return Stored(name, manifest, tensors)
+    return Stored(name, manifest, tensors, content)
 
 
 def files_of(store: Path, name: str) -> dict[str, bytes]:
@@ -160,7 +158,7 @@ def sound(store: Path, kind: Kind) -> Iterator[Stored]:
 
 def leftovers(store: Path) -> Iterator[Path]:
     """What writers that were killed have left half-written; no reader takes it for a bundle."""
-    yield from sorted(store.glob(".new-*"))
+    yield from sorted(store.glob(f"{disk.HALF_WRITTEN}*"))
 
 
 def sealed(manifest: Mapping[str, Any]) -> str:
@@ -185,23 +183,6 @@ def code_version() -> str:
     for file in sorted([*_PACKAGE.rglob("*.py"), *_PACKAGE.rglob("*.lua")]):
         digest.update(file.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
-
-
-def write_through(path: Path, content: bytes) -> None:
-    """Writes a file down to the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync(folder: Path) -> None:
-    """Makes what was renamed in a folder last."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _folder(store: Path, name: str) -> Path:

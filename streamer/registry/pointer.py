@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct, field
 
 from streamer.errors import BundleError
-from streamer.registry.bundles import sync, write_through
+from streamer.registry import disk
 
 ACTIVE = "ACTIVE"
 LOCK_SECONDS = 10.0
@@ -86,11 +86,8 @@ def append(store: Path, change: Change) -> None:
     """Makes a change, atomically. The caller holds the lock. Raises BundleError."""
     lines = [*history(store), change]
     content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-    new = store / f".{ACTIVE}.new"
     try:
-        write_through(new, content)
-        new.replace(store / ACTIVE)
-        sync(store)
+        disk.replace(store / ACTIVE, content)
     except OSError as error:
         raise BundleError(f"{store} can't be written: {error.strerror}") from None
 

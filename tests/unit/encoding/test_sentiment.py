@@ -28,8 +28,8 @@ def test_a_saved_head_is_found_by_its_encoder_and_reads_back(tmp_path: Path, hea
     assert sentiment.find(tmp_path, "f1") == bundle
     assert sentiment.find(tmp_path, "f2") is None
     loaded = sentiment.load(bundle)
-    np.testing.assert_array_equal(loaded.weight, head.weight)
-    assert loaded.bias == head.bias
+    np.testing.assert_array_equal(loaded.head.weight, head.weight)
+    assert loaded.head.bias == head.bias
 
 
 def test_the_promoted_head_is_in_use_else_the_newest(tmp_path: Path, head: Head) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import BundleError
-from streamer.registry import bundles
+from streamer.registry import bundles, disk
 from streamer.registry.bundles import CARD, MANIFEST, TENSORS
 
 TENSOR = {"weight": np.arange(12, dtype=np.float32).reshape(3, 4)}
@@ -47,6 +47,15 @@ def test_a_bundle_says_what_it_is_who_made_it_and_when(tmp_path: Path) -> None:
     assert found.made_at.endswith("Z")
     assert {p.name for p in folder.iterdir()} == {MANIFEST, TENSORS, CARD}
     assert (folder / CARD).read_text() == "# Glad\n"
+
+
+def test_further_files_are_kept_and_sealed_like_the_rest(tmp_path: Path) -> None:
+    more = {"learning.png": b"a picture"}
+    bundles.write(tmp_path, "glad", "sentiment", TENSOR, ABOUT, "# Glad\n", more)
+    assert bundles.read(tmp_path, "glad").files["learning.png"] == b"a picture"
+    (tmp_path / "glad" / "learning.png").write_bytes(b"another picture")
+    with pytest.raises(BundleError, match=r"learning\.png does not match its hash"):
+        bundles.read(tmp_path, "glad")
 
 
 def test_anyone_can_check_the_seal(tmp_path: Path) -> None:
@@ -140,8 +149,8 @@ def test_a_writer_that_dies_leaves_nothing_that_looks_like_a_bundle(
             raise Died
         return real(*arguments)
 
-    monkeypatch.setattr(bundles.shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr(bundles.os, call, dying)
+    monkeypatch.setattr(disk.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(disk.os, call, dying)
     with pytest.raises(Died):
         write(tmp_path)
     monkeypatch.undo()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import BundleError
-from streamer.registry import pointer
+from streamer.registry import disk, pointer
 from streamer.registry.pointer import ACTIVE, Change
 
 
@@ -89,7 +89,7 @@ def test_a_change_that_dies_half_way_changes_nothing(
 
     put(tmp_path, "a")
     for call in ("write_through", "sync"):
-        monkeypatch.setattr(pointer, call, dying)
+        monkeypatch.setattr(disk, call, dying)
         with pytest.raises(Died):
             put(tmp_path, "b")
         monkeypatch.undo()
