@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -134,13 +133,11 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
 
 
 def _open_bandit(results: Results, campaign: Literal["all", "men", "women"], seed: int) -> None:
-    from streamer.learning.offpolicy import on_policy
     from streamer.learning.open_bandit import directions
 
     for way in directions(campaign, seed):
-        truth = on_policy(way.truth, np.arange(len(way.truth)), seed)
         table = _table(f"{way.evaluated}, from the log of {way.logged_by}", "click")
-        known = _Known(f"{way.evaluated}, its own log", truth)
+        known = _Known(f"{way.evaluated}, its own log", way.earned(seed))
         _tell(results, f"{way.logged_by}_to_{way.evaluated}", table, way.log, known, seed)
 
 

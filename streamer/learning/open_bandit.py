@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.learning.offpolicy import Log
+from streamer.learning.offpolicy import Log, Value, on_policy
 from streamer.replay.sources.packaged import packaged
 
 Campaign = Literal["all", "men", "women"]
@@ -37,6 +37,10 @@ class Direction:
     evaluated: str
     log: Log
     truth: Floats
+
+    def earned(self, seed: int = 0) -> Value:
+        """What the evaluated policy earned itself."""
+        return on_policy(self.truth, np.arange(len(self.truth)), seed)
 
 
 def directions(campaign: Campaign, seed: int = 0) -> Iterator[Direction]:

@@ -140,7 +140,7 @@ def test_on_the_open_bandit_sample_each_interval_covers_what_was_earned() -> Non
         assert way.log.target.max() <= 1.0
         weight = way.log.target / way.log.propensity
         assert weight.mean() == pytest.approx(1.0, abs=0.1)
-        truth = on_policy(way.truth, np.arange(len(way.truth)))
+        truth = way.earned()
         for name, value in evaluate(way.log).items():
             assert value.low <= truth.value <= value.high, name
 
