@@ -22,14 +22,14 @@ def against(candidate: Stored, incumbent: Stored = IN_USE) -> list[str]:
     return list(gate.objections(candidate, incumbent))
 
 
-@pytest.mark.parametrize("auc", [0.90, 0.91])
-def test_what_is_as_good_or_better_passes(auc: float) -> None:
+@pytest.mark.parametrize("auc", [0.8995, 0.90, 0.91])
+def test_what_is_as_good_or_better_passes_or_as_another_seed_would_make_it(auc: float) -> None:
     assert against(model("new", **measured(auc))) == []
 
 
 def test_what_is_worse_on_average_does_not() -> None:
-    assert against(model("new", **measured(0.899))) == [
-        "it is worse on average: 0.8990 against 0.9000 in use"
+    assert against(model("new", **measured(0.898))) == [
+        "it is worse on average: 0.8980 against 0.9000 in use"
     ]
 
 
@@ -46,9 +46,11 @@ def test_one_age_may_be_a_little_worse_if_others_make_up_for_it() -> None:
 def test_what_is_not_calibrated_does_not_pass_unless_neither_is_the_other() -> None:
     assert against(model("new", **measured(0.92, ece=0.019))) == []
     assert against(model("new", **measured(0.92, ece=0.03))) == [
-        "ece.age_0d is 0.0300, at most 0.0200 allowed",
-        "ece.age_7d is 0.0300, at most 0.0200 allowed",
+        "it is calibrated worse on average: 0.0300 against 0.0100 in use"
     ]
+    new = measured(0.92, ece=0.005)
+    new["metrics"]["ece.age_0d"] = 0.03
+    assert against(model("new", **new)) == ["ece.age_0d is 0.0300, at most 0.0200 allowed"]
     assert (
         against(model("new", **measured(0.92, ece=0.03)), model("o", **measured(0.9, 0.04))) == []
     )
