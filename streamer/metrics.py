@@ -75,6 +75,44 @@ SWEPT_ITEMS = Counter("streamer_swept_items_total", "Items scored again by the s
 FORGOTTEN_ITEMS = Counter("streamer_forgotten_items_total", "Items whose state has expired.")
 STREAM_TIME_SECONDS = Gauge("streamer_stream_time_seconds", "Stream time, seconds since the epoch.")
 MODEL_INFO = Gauge("streamer_model_info", "1 for the bundle in use.", ["bundle"])
+MODEL_SWAPS = Counter(
+    "streamer_model_swaps_total",
+    "Bundles that came into use while the process ran (taken), or could not (refused).",
+    ["outcome"],
+)
+MODEL_REFUSED = Gauge(
+    "streamer_model_refused", "1 for a bundle that is to be used and can't be.", ["bundle"]
+)
+
+SHADOW_SCORES = Counter(
+    "streamer_shadow_scores_total", "Items that a candidate scored, unseen.", ["candidate"]
+)
+SHADOW_SECONDS = Counter(
+    "streamer_shadow_seconds_total", "Time that a worker spends on a candidate's scores."
+)
+SHADOW_RANK_CORRELATION = Gauge(
+    "streamer_shadow_rank_correlation",
+    "Spearman's rho of the candidate's and the used bundle's latest scores of the same items.",
+    ["candidate"],
+)
+SHADOW_DIFFERENCE = Gauge(
+    "streamer_shadow_mean_absolute_difference",
+    "Mean absolute difference of P between them.",
+    ["candidate"],
+)
+SHADOW_OUTCOMES = Gauge(
+    "streamer_shadow_outcomes",
+    "Predictions beside a candidate of which it is known how the item fared, all workers'.",
+    ["candidate", "stage"],
+)
+SHADOW_CALIBRATION_ERROR = Gauge(
+    "streamer_shadow_calibration_error",
+    "Expected calibration error of a bundle on these.",
+    ["bundle", "stage"],
+)
+SHADOW_AUC = Gauge(
+    "streamer_shadow_area_under_curve", "Area under the ROC curve on these.", ["bundle", "stage"]
+)
 
 ENCODED = Counter(
     "streamer_encoder_texts_total",

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     )
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")
+    shadow: str = Field(
+        "", description="bundle that scores beside the one in use, unseen, to be compared"
+    )
     encoder: str = Field(
         "minilm-en", description="encoder by name, local folder or Hugging Face id"
     )

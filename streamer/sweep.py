@@ -1,13 +1,15 @@
 """The sweep: every item within an interval is scored again, filed again, or forgotten.
 
 It carries ageing, a new model and new encodings to items that nobody touches, and mends a board
-whose last second was lost.
+whose last second was lost. After a change of the model it goes through all items at once, leaving
+chunks as much time as it takes itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -39,19 +41,29 @@ class Sweep:
         self._filer = filer
         self._boards = boards
         self._settings = settings
+        self._urgent = asyncio.Event()
+
+    def at_once(self) -> None:
+        """Begins anew, and goes through everything as fast as the chunks beside it allow."""
+        self._urgent.set()
 
     async def run(self, owned: Callable[[], Sequence[int]]) -> None:
         """Sweeps the shards that ``owned`` names at an even pace, for ever."""
         interval = self._settings.sweep_interval_seconds
         while True:
-            shards = owned()
-            for shard in shards:
-                await self._pace(shard, interval / len(shards))
+            shards, urgent = owned(), self._urgent.is_set()
             if not shards:
                 await asyncio.sleep(min(interval, IDLE_SECONDS))
+                continue
+            self._urgent.clear()
+            for shard in shards:
+                await self._pace(shard, 0.0 if urgent else interval / len(shards))
+                if self._urgent.is_set():
+                    break
 
     async def _pace(self, shard: int, seconds: float) -> None:
-        """One shard in the time that is due to it."""
+        """One shard in the time that is due to it, or by halves with the chunks; not to its end if
+        everything is to begin anew."""
         loop = asyncio.get_running_loop()
         size = await patiently(lambda: self._assess.store.known_count(shard))
         pause = seconds / (size // BATCH_ITEMS + 1)
@@ -59,9 +71,15 @@ class Sweep:
         while True:
             started = loop.time()
             after, _ = await self._step(shard, after)
-            await asyncio.sleep(max(0.0, pause - (loop.time() - started)))
-            if not after:
+            took = loop.time() - started
+            await self._pause(max(0.0, pause - took) if seconds else took)
+            if not after or self._urgent.is_set():
                 return
+
+    async def _pause(self, seconds: float) -> None:
+        """Ends early when everything is to begin anew."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._urgent.wait(), seconds)
 
     async def once(self, shards: Iterable[int], progress: Callable[[int], None]) -> None:
         """Sweeps the shards at once, to the end; ``progress`` is told how many items are done."""

@@ -23,6 +23,7 @@ def start_all(
         "STREAMER_REDIS": settings.redis,
         "STREAMER_GROUP": settings.group,
         "STREAMER_MODEL_STORE": str(settings.model_store.resolve()),
+        "STREAMER_SHADOW": settings.shadow,
         "STREAMER_ENCODER_NICENESS": str(settings.encoder_niceness or BESIDE_WORKERS_NICENESS),
         "STREAMER_WEB_PORT": str(settings.web_port),
         "STREAMER_ITEM_RETENTION_DAYS": str(settings.item_retention_days),

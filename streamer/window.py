@@ -50,6 +50,10 @@ class Window:
         self._assess = assess
         self.boards = boards
 
+    def use(self, judge: Judge) -> None:
+        """Scores with this judge from now on."""
+        self._assess.judge = judge
+
     async def item(self, item_id: str) -> dict[str, Any] | None:
         """Everything that is kept and said of an item, or None if nothing is known of it.
 
@@ -134,9 +138,12 @@ class Window:
 
 
 @asynccontextmanager
-async def open_window(settings: Settings) -> AsyncIterator[Window]:
-    """A window on the settings' group. Raises RedisUnavailable, BundleError."""
-    judge = Judge(active(settings.model_store))
+async def open_window(settings: Settings, judge: Judge | None = None) -> AsyncIterator[Window]:
+    """A window on the settings' group, which scores by the bundle in use if by no other judge.
+
+    Raises RedisUnavailable, BundleError.
+    """
+    judge = judge or Judge(active(settings.model_store))
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client:
         store = Store(client, keys, settings.user_retention_seconds)

@@ -15,11 +15,10 @@ from streamer.clock import StreamClock
 from streamer.faust_app import StreamerApp
 from streamer.filing import Filer
 from streamer.intake import Intake
-from streamer.judge import Judge
+from streamer.models import judge_in_use
 from streamer.outputs import Outputs, observe_latency
 from streamer.patience import patiently
 from streamer.publish import Publisher
-from streamer.registry import active
 from streamer.settings import Settings
 from streamer.state.birth import COUNTED, ENCODED, Extent, IfEmpty, open_logs
 from streamer.state.boards import Boards
@@ -45,7 +44,7 @@ class Worker:
         keys = Keys(settings.group, settings.shards)
         self.store = Store(self.client, keys, settings.user_retention_seconds)
         self.boards = Boards(self.client, keys)
-        judge = Judge(active(settings.model_store))
+        judge = judge_in_use(settings.model_store)
         self.assess = Assessor(self.store, judge, StreamClock(), settings.item_cache_max_bytes)
         self.intake = Intake(settings)
         self.publisher = Publisher(app.producer)

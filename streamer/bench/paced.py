@@ -12,20 +12,20 @@ import gc
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streamer.bench.listening import listening
 from streamer.bench.workplace import WORKER, Workplace
 from streamer.errors import StreamerError
 from streamer.publish import Publisher
 from streamer.replay.producing import producing
 from streamer.settings import Settings
-from streamer.topology import ITEM_SCORES, USER_BEHAVIOUR
+from streamer.topology import USER_BEHAVIOUR
 
 TICK_SECONDS = 0.005
 WARM_SECONDS = 3.0
@@ -64,7 +64,8 @@ async def latency(place: Workplace, rate: float, seconds: float) -> Latency:
     await place.learn_catalogue(settings)
     warm = min(int(rate * WARM_SECONDS), len(place.data.records) // 3)
     last = min(warm + int(rate * seconds), len(place.data.records))
-    async with place.running(WORKER, settings), _listening(settings) as heard:
+    heard: list[Heard] = []
+    async with place.running(WORKER, settings), listening(settings, partial(_took, heard)):
         gc.freeze()
         await _play(place, settings, rate, range(warm))
         due = await _play(place, settings, rate, range(warm, last))
@@ -118,31 +119,9 @@ async def _play(
     return [(data.events[i].item_id, started + (i - which.start) / rate) for i in which]
 
 
-@asynccontextmanager
-async def _listening(settings: Settings) -> AsyncIterator[list[Heard]]:
-    """Reads `item-scores` while the block runs; what has been read so far."""
-    heard: list[Heard] = []
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker)
-    await consumer.start()
-    topic = settings.topic(ITEM_SCORES.name)
-    consumer.assign([TopicPartition(topic, p) for p in range(settings.partitions)])
-    await consumer.seek_to_beginning()
-    task = asyncio.create_task(_listen(consumer, heard))
-    try:
-        yield heard
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        await consumer.stop()
-
-
-async def _listen(consumer: AIOKafkaConsumer, heard: list[Heard]) -> None:
-    while True:
-        found = await consumer.getmany(timeout_ms=1000)
-        now = time.perf_counter()
-        for records in found.values():
-            scores = [_decode(record.value) for record in records]
-            heard += [(score.item_id, score.version, now) for score in scores]
+def _took(heard: list[Heard], values: list[bytes]) -> None:
+    now = time.perf_counter()
+    heard += [(score.item_id, score.version, now) for score in map(_decode, values)]
 
 
 async def _until_quiet(heard: list[Heard]) -> None:

@@ -13,6 +13,8 @@ from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
+from streamer.cli import models as models
+from streamer.cli import offpolicy as offpolicy
 from streamer.cli import operate as operate
 from streamer.cli import run as run
 from streamer.errors import StreamerError
@@ -45,7 +47,7 @@ def about(
     """Decides, live, which new items a shop should launch, show and push."""
 
 
-for room in (demo, run, inspect, learn, operate, bench):
+for room in (demo, run, inspect, learn, models, offpolicy, operate, bench):
     room.register(app)
 
 

@@ -1,4 +1,4 @@
-"""streamer bench state | pipeline"""
+"""streamer bench state | pipeline | swap"""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Example: streamer bench pipeline --kafka PROGRAM --report pipeline.json")(
         pipeline
     )
+    bench.command(epilog="Example: streamer bench swap --report swap.json")(swap)
     app.add_typer(bench, name="bench")
 
 
@@ -107,3 +108,18 @@ def pipeline(
         only=frozenset(only or []),
     )
     write(run(load(), plan, typer.echo), report)
+
+
+def swap(
+    rate: Annotated[float, typer.Option(min=1, help="Events a second meanwhile.")] = 500.0,
+    swaps: Annotated[int, typer.Option(min=1, help="Changes of the model.")] = 4,
+    pause_seconds: Annotated[
+        float, typer.Option(min=0.0, help="Between a change and the next.")
+    ] = 3.0,
+    report: Report = None,
+) -> None:
+    """Seconds from a promotion to the first score by it, and whether anybody is kept waiting."""
+    from streamer.bench.swap import Plan, run
+    from streamer.report import write
+
+    write(run(load(), Plan(rate, swaps, pause_seconds), typer.echo), report)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from streamer.cli.options import Report
+from streamer.errors import BundleError
 from streamer.settings import load
 
 
@@ -58,8 +59,9 @@ def train(
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")
-    typer.echo(f"saved and active: {trained.folder}")
+    typer.echo(f"saved: {trained.folder}")
     write(results, report)
+    _in_use(trained.refused)
 
 
 def finetune(
@@ -80,5 +82,12 @@ def finetune(
         peer = tuned.baseline[name]
         results.add(f"sentiment.en_{name}", value, "1", peer=BASELINE, peer_value=peer)
         typer.echo(f"{name:<12} {value:.4f}   {BASELINE} {peer:.4f}")
-    typer.echo(f"\n{tuned.text}\nsaved and active: {tuned.folder}")
+    typer.echo(f"\n{tuned.text}\nsaved: {tuned.folder}")
     write(results, report)
+    _in_use(tuned.refused)
+
+
+def _in_use(refused: str) -> None:
+    if refused:
+        raise BundleError(refused)
+    typer.echo("in use from now on")

@@ -27,6 +27,15 @@ FromNow = Annotated[
 ]
 
 
+Shadow = Annotated[
+    str | None,
+    typer.Option(
+        help="Bundle that scores beside the one in use, unseen: models compare --live.",
+        metavar="BUNDLE",
+        show_default="STREAMER_SHADOW",
+    ),
+]
+
 CLOSE_SECONDS = 1.5
 """How long what is left of a process that is done may take to end: tasks of Faust have been seen
 to outlive their cancellation where the broker is gone."""
@@ -44,6 +53,7 @@ def worker(
     broker: Broker = None,
     redis: Redis = None,
     group: Group = None,
+    shadow: Shadow = None,
     rebuild: Rebuild = False,
     from_now: FromNow = False,
 ) -> None:
@@ -53,7 +63,7 @@ def worker(
     lean.prepare()
     from streamer.app import run_worker
 
-    settings = _start(broker, redis, group)
+    settings = _start(broker, redis, group, shadow=shadow)
     _run_async(run_worker(settings, _if_empty(rebuild, from_now)))
 
 
@@ -83,6 +93,7 @@ def run(
     workers: Annotated[int, typer.Option(min=1, help="Scoring workers.")] = 1,
     encoders: Annotated[int, typer.Option(min=0, help="Inference workers.")] = 1,
     log_dir: Annotated[Path, typer.Option(help="Where each process keeps its log.")] = Path("runs"),
+    shadow: Shadow = None,
     rebuild: Rebuild = False,
     from_now: FromNow = False,
 ) -> None:
@@ -90,7 +101,7 @@ def run(
     from streamer.supervisor import Supervisor
     from streamer.whole import start_all
 
-    settings = _start(broker, redis, group)
+    settings = _start(broker, redis, group, shadow=shadow)
     ending = threading.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, lambda *_: ending.set())

@@ -29,7 +29,7 @@ class Cache(Protocol):
 
 
 def key(model: str, kind: TextKind, cleaned: str) -> bytes:
-    """The cache key of a cleaned text for a model's fingerprint, 16 bytes."""
+    """The cache key of a cleaned text for a model's identity, 16 bytes."""
     return xxh3_128_digest(f"{model}|{kind}|{cleaned}".encode())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.encoding import sentiment
@@ -38,14 +38,18 @@ class Encoder:
             weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
         )
         chosen = choose(weights, tokenizer, settings.encoder_batch_tokens, cores(settings), backend)
-        head = _head(settings.model_store, weights)
-        model = Model(weights.fingerprint, weights.dimensions, tokenizer, chosen, head)
-        return cls(weights, model, model)
+        bundle = _sentiment(settings.model_store, weights)
+        model = Model(weights.fingerprint, weights.dimensions, tokenizer, chosen)
+        return cls(weights, model, _reviewing(model, bundle))
 
     @property
     def streams(self) -> int:
         """Forward passes that run at once."""
         return self.description.backend.streams
+
+    def with_sentiment(self, bundle: sentiment.Bundle) -> Encoder:
+        """The same encoder, with another sentiment of reviews."""
+        return replace(self, review=_reviewing(self.description, bundle))
 
     def model(self, kind: TextKind) -> Model:
         return self.description if kind == "description" else self.review
@@ -56,7 +60,7 @@ def cores(settings: Settings) -> int:
     return settings.encoder_threads or len(os.sched_getaffinity(0))
 
 
-def _head(store: Path, weights: Weights) -> sentiment.Head | None:
+def _sentiment(store: Path, weights: Weights) -> sentiment.Bundle | None:
     folder = sentiment.find(store, weights.fingerprint)
     if folder is None:
         log.warning(
@@ -66,3 +70,8 @@ def _head(store: Path, weights: Weights) -> sentiment.Head | None:
         )
         return None
     return sentiment.load(folder)
+
+
+def _reviewing(plain: Model, bundle: sentiment.Bundle | None) -> Model:
+    """The model of reviews; shares the plain one's backend."""
+    return replace(plain, head=bundle.head, identity=bundle.identity) if bundle else plain

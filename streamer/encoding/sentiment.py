@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,16 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load as read_tensors
-from safetensors.numpy import save as write_tensors
 
-from streamer import __version__
 from streamer.errors import BundleError
-
-BUNDLE_SCHEMA = 1
-HEAD = "head.safetensors"
-MANIFEST = "manifest.json"
-CARD = "README.md"
+from streamer.registry import bundles, pointer
+from streamer.registry.bundles import CARD as CARD
+from streamer.registry.bundles import TENSORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +36,42 @@ class Head:
 
 
 def find(store: Path, fingerprint: str) -> Path | None:
-    """The folder of the newest sentiment bundle made for the encoder with this fingerprint."""
-    for manifest in sorted(store.glob(f"sentiment-*/{MANIFEST}"), reverse=True):
-        if _manifest(manifest.parent).get("encoder_fingerprint") == fingerprint:
-            return manifest.parent
-    return None
+    """The folder of the sentiment bundle in use for the encoder with this fingerprint: the one that
+    was promoted, else the newest. Raises BundleError."""
+    promoted = pointer.current(store, bundles.slot("sentiment", fingerprint))
+    if promoted:
+        return store / promoted
+    made_for_it = (b for b in bundles.sound(store, "sentiment") if b.encoder == fingerprint)
+    newest = max(made_for_it, key=lambda bundle: bundle.made_at, default=None)
+    return store / newest.name if newest else None
 
 
-def load(folder: Path) -> Head:
-    """A bundle's head, its hash verified. Raises BundleError."""
-    expected = _manifest(folder)["sha256"][HEAD]
-    content = (folder / HEAD).read_bytes()
-    if sha256(content).hexdigest() != expected:
-        raise BundleError(f"bundle {folder.name} is damaged: {HEAD} does not match its hash")
-    tensors = read_tensors(content)
-    return Head(tensors["weight"].astype(np.float32), float(tensors["bias"][0]))
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle as loaded. ``identity`` tells which encoder reads reviews then, and by which head."""
+
+    name: str
+    head: Head
+    identity: str
+
+
+def load(folder: Path) -> Bundle:
+    """A bundle, every hash verified. Raises BundleError."""
+    found = bundles.read(folder.parent, folder.name)
+    try:
+        weight, bias = found.tensors["weight"], found.tensors["bias"]
+    except KeyError as error:
+        raise BundleError(f"bundle {folder.name} has no sentiment in it: {error}") from None
+    head = Head(weight.astype(np.float32), float(bias[0]))
+    return Bundle(folder.name, head, _mixed(found.encoder, found.files[TENSORS]))
+
+
+def _mixed(name: str, content: bytes) -> str:
+    return sha256(name.encode() + content).hexdigest()[:32]
 
 
 def save(folder: Path, head: Head, manifest: dict[str, Any], card: str) -> None:
-    """Writes a bundle; ``manifest`` gives ``encoder``, ``encoder_fingerprint``, ``metrics``, …"""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes a bundle; ``manifest`` gives ``encoder``, ``encoder_fingerprint``, ``metrics``, …
+    Raises BundleError if the name is taken."""
     tensors = {"weight": head.weight, "bias": np.array([head.bias], np.float32)}
-    content = write_tensors(tensors)
-    (folder / HEAD).write_bytes(content)
-    whole = {
-        "schema": BUNDLE_SCHEMA,
-        "code_version": __version__,
-        "sha256": {HEAD: sha256(content).hexdigest()},
-        **manifest,
-    }
-    (folder / MANIFEST).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n")
-    (folder / CARD).write_text(card)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
-        raise BundleError(f"bundle {folder.name} can't be read: {error}") from None
-    if manifest.get("schema") != BUNDLE_SCHEMA:
-        raise BundleError(
-            f"bundle {folder.name} has schema {manifest.get('schema')}, "
-            f"this streamer reads {BUNDLE_SCHEMA}"
-        )
-    return manifest
+    bundles.write(folder.parent, folder.name, "sentiment", tensors, manifest, card)

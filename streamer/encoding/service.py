@@ -87,6 +87,10 @@ class EncodingService:
         )
 
     @property
+    def encoder(self) -> Encoder:
+        return self._pipeline.encoder
+
+    @property
     def fingerprint(self) -> str:
         """Of the model that descriptions go through."""
         return self._pipeline.encoder.description.fingerprint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from streamer.learning.sentiment_head import (
     threshold,
 )
 from streamer.learning.steps import Steps, summing
+from streamer.registry import activate
 from streamer.settings import Settings
 
 DEV_SHARE = 0.15
@@ -42,17 +43,19 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """A saved sentiment bundle; ``metrics`` and ``baseline`` are of the test reviews, ``text`` is
-    scikit-learn's classification report of them."""
+    scikit-learn's classification report of them, ``refused`` says why it is not in use, if it is
+    not."""
 
     folder: Path
     metrics: dict[str, float]
     baseline: dict[str, float]
     text: str
+    refused: str = ""
 
 
 def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
-    """Trains a head on the frozen encoder with the clothing reviews and saves the bundle, which is
-    the active one from then on: encoders take their newest.
+    """Trains a head on the frozen encoder with the clothing reviews, saves the bundle and makes it
+    the active one, unless it is worse than that.
 
     Raises ConfigurationError, DependencyMissing, BundleError.
     """
@@ -84,8 +87,14 @@ def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
     tuned = Tuned(folder, metrics, baseline, text)
     card = _card(name, encoder.weights, reviews, candidates, bar, tuned)
     manifest = _manifest(encoder.weights, reviews, best, seed, bar, tuned)
+    manifest["test_fingerprint"] = _chosen(reviews, test).fingerprint
     sentiment.save(folder, best.head, manifest, card)
-    return tuned
+    return replace(tuned, refused=activate(settings.model_store, name))
+
+
+def _chosen(reviews: Reviews, places: NDArray[np.int64]) -> Reviews:
+    texts = [reviews.texts[place] for place in places.tolist()]
+    return replace(reviews, texts=texts, label=reviews.label[places])
 
 
 def _measure(label: Labels, probability: Floats, bar: float) -> dict[str, float]:

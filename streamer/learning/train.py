@@ -15,6 +15,8 @@ from streamer.learning.dataset import Dataset
 from streamer.learning.encode import encode
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import auc, expected_calibration_error
+from streamer.learning.provenance import fingerprint as fingerprint_of
+from streamer.learning.provenance import incumbent
 from streamer.learning.review_term import graft
 from streamer.learning.steps import Steps, summing
 from streamer.learning.transfer import Transfer, card_lines, learn_reviews
@@ -26,16 +28,18 @@ CACHE = Path.home() / ".cache" / "streamer"
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A saved bundle and its metrics on the test launches."""
+    """A saved bundle, its metrics on the test launches, and why it is not in use, if it is not."""
 
     name: str
     folder: Path
     metrics: dict[str, float]
+    refused: str
 
 
 def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
     """Trains on Complete Journey's launches, and what reviews say on the clothing reviews; saves
-    the bundle and makes it the active one. Where the encoder has no sentiment yet, trains that too.
+    the bundle and makes it the active one, unless it is worse than that. Where the encoder has no
+    sentiment yet, trains that too.
 
     Raises DependencyMissing, BundleError.
     """
@@ -59,12 +63,21 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
         "metrics": metrics,
         "trained_on": source.about,
         "review_term": {"trained_on": transfer.about, "sentiment": transfer.sentiment},
+        "success": {
+            name: getattr(launches.LAUNCHES, name)
+            for name in ("horizon_days", "cohort_days", "quantile")
+        },
         "examples": len(train_data),
+        "data_fingerprint": fingerprint_of(train_data),
+        "test_fingerprint": fingerprint_of(test_data),
+        "incumbent": incumbent(
+            settings.model_store, fingerprint, lambda other: measure(other, test_data)
+        ),
     }
     card = _card(transfer, name, source.about, train_data, test_data, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, card)
-    registry.activate(settings.model_store, name)
-    return Trained(name, folder, metrics)
+    refused = registry.activate(settings.model_store, name)
+    return Trained(name, folder, metrics, refused)
 
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:

@@ -12,6 +12,7 @@ call may touch any of them:
     {<group>.sNN}:e:<item>     early behaviour: [record, watermarks] when the item came up
     {<group>.sNN}:k:<kin>      record (layout.KIN) of a relative: brand, type, category or channel
     {<group>.sNN}:u:<user>     zset   a user's recent items by time; the user is a keyed hash
+    {<group>.sNN}:x:<a>:<b>    hash   what bundle a said beside bundle b (shadows.py)
     {<group>.boards}           set    names of the launch boards
     {<group>.board.<board>}:…  a launch board: ranking, filed, decision (file.lua, decide.lua)
     {<group>.birth}            what the store was born with (birth.py)

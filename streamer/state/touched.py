@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,12 @@ class Touched:
         """The items from place ``start`` up to, not including, ``end``."""
         block = slice(start, end)
         return Touched(self.ids[block], self.records.take(block), self.known[block])
+
+    def at(self, places: Sequence[int]) -> Touched:
+        """The items at these places."""
+        rows = np.array(places, np.int64)
+        ids, known = [self.ids[p] for p in places], [self.known[p] for p in places]
+        return Touched(ids, self.records.take(rows), known)
 
     def listed(self, name: str) -> Floats:
         """How long each item's list of that name is."""

@@ -15,6 +15,8 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from streamer.errors import ConfigurationError, RedisUnavailable
+from streamer.interrupt import cancelled
+from streamer.models import follow, judge_in_use
 from streamer.settings import Settings
 from streamer.state.boards import Decision
 from streamer.status import add_status_routes
@@ -34,7 +36,8 @@ async def run_web(settings: Settings) -> None:
     ending = asyncio.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(which, ending.set)
-    async with open_window(settings) as window:
+    judge = judge_in_use(settings.model_store)
+    async with open_window(settings, judge) as window:
         runner = web.AppRunner(application(window), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -44,8 +47,13 @@ async def run_web(settings: Settings) -> None:
                 f"port {settings.web_port} can't be used ({error.strerror}); set STREAMER_WEB_PORT"
             ) from None
         log.info("page", address=f"http://{settings.web_host}:{settings.web_port}/")
+        following = asyncio.create_task(follow(settings.model_store, judge, window.use).run())
+        following.add_done_callback(lambda _: ending.set())
         await ending.wait()
         await runner.cleanup()
+        if following.done():
+            following.result()
+        await cancelled(following)
 
 
 def application(window: Window) -> web.Application:

@@ -11,6 +11,7 @@ import redis
 
 from streamer import broker
 from streamer.embedded import free_port, valkey
+from streamer.registry import bundles
 from streamer.settings import Settings
 from streamer.topology import ITEM_SCORES, TOPICS
 from tests.support.logs import read
@@ -194,7 +195,7 @@ def test_doctor_finds_a_damaged_model(shop: Shop, tmp_path: Path, damage: str) -
         (store / bundle.name).mkdir(parents=True)
         for file in bundle.iterdir():
             (store / bundle.name / file.name).write_bytes(file.read_bytes())
-        with (store / bundle.name / "predictor.safetensors").open("ab") as tensors:
+        with (store / bundle.name / bundles.TENSORS).open("ab") as tensors:
             tensors.write(b"!")
         (store / "ACTIVE").write_text(bundle.name)
     line = broken(shop.settings, shop.folder, STREAMER_MODEL_STORE=str(store))

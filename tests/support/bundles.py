@@ -1,16 +1,21 @@
-"""A predictor with random weights: enough to see scores move."""
+"""A predictor with random weights: enough to see scores move; and bundles made of such."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from streamer import registry
+from streamer.registry import promotion
 from streamer.scoring.predictor import Predictor
 from streamer.state.features import FEATURES, MODALITIES
+from tests.support.processes import REPOSITORY
 
 DIMENSIONS = 384
+SHIPPED = REPOSITORY / "model_store"
 
 
 def random_predictor(seed: int = 0, members: int = 3) -> Predictor:
@@ -36,7 +41,39 @@ def random_predictor(seed: int = 0, members: int = 3) -> Predictor:
     )
 
 
-def write_bundle(store: Path, encoder: str = "test-encoder") -> None:
-    manifest = {"encoder": encoder, "dimensions": DIMENSIONS, "metrics": {}}
-    registry.save(store, "random", random_predictor(), manifest, "# A bundle for tests\n")
-    registry.activate(store, "random")
+def write_bundle(store: Path, name: str = "random", seed: int = 0, **about: Any) -> Path:
+    """A bundle of kind `launch`; ``about`` goes into its manifest."""
+    manifest = {"encoder": "test-encoder", "dimensions": DIMENSIONS, "metrics": {}, **about}
+    return registry.save(store, name, random_predictor(seed), manifest, "# A bundle for tests\n")
+
+
+def measured(auc: float, ece: float = 0.01, **about: Any) -> dict[str, Any]:
+    """What a manifest says of a model that is as good at both of its ages."""
+    metrics = {"auc.age_0d": auc, "auc.age_7d": auc, "ece.age_0d": ece, "ece.age_7d": ece}
+    return {"test_fingerprint": "launches-of-june", "metrics": metrics, **about}
+
+
+def shipped_store(folder: Path) -> Path:
+    """A copy of the store that ships, to be changed."""
+    return Path(shutil.copytree(SHIPPED, folder / "model_store"))
+
+
+def twin(store: Path, name: str, bias: float = 0.0) -> str:
+    """A bundle beside the one in use that differs from it by ``bias`` in the logit; promotable."""
+    model = registry.active(store)
+    predictor = model.predictor
+    moved = Predictor.of(
+        predictor.features,
+        predictor.groups,
+        {**predictor.arrays(), "offset": predictor.offset + bias},
+    )
+    wanted = ("encoder", "dimensions", "metrics", "test_fingerprint")
+    manifest = {key: model.manifest[key] for key in wanted}
+    registry.save(store, name, moved, manifest, "# A twin for tests\n")
+    return name
+
+
+def promoted(store: Path, *names: str) -> None:
+    """Puts one after the other in use."""
+    for name in names:
+        promotion.promote(store, name, why="test", by="tester", force=True)

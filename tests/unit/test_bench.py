@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streamer.bench import pipeline, plot, state, watch
+from streamer.bench import pipeline, plot, state, swap, watch
 from streamer.bench.contestants import Contestant, told
 from streamer.bench.journey import Journey, journey
 from streamer.bench.paced import QUANTILES, Latency, waits
@@ -20,7 +20,10 @@ from streamer.bench.workplace import Workplace
 from streamer.cli import app
 from streamer.errors import ConfigurationError, StreamerError
 from streamer.events import Behaviour
+from streamer.registry import active_name
+from streamer.registry.promotion import promote
 from streamer.settings import Settings
+from tests.support.bundles import SHIPPED
 
 
 def test_the_journey_holds_real_events_and_the_catalogue_of_their_items() -> None:
@@ -240,3 +243,16 @@ def test_a_rate_is_not_made_of_one_look(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(StreamerError, match="at once"):
         asyncio.run(measure())
+
+
+def test_silence_is_the_longest_time_without_a_score() -> None:
+    heard = swap.Heard(at=[1.0, 1.5, 4.0])
+    assert heard.silence(1.0, 4.0) == 2.5
+    assert heard.silence(4.5, 6.0) == 1.5
+    assert heard.silence(0.0, 1.75) == 1.0
+
+
+def test_a_store_for_swaps_holds_the_bundle_in_use_and_its_sound_copy(tmp_path: Path) -> None:
+    store = swap._store(tmp_path / "models", SHIPPED)
+    assert active_name(store) == active_name(SHIPPED)
+    assert promote(store, swap.COPY).to == swap.COPY

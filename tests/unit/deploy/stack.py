@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
-OWN = ("topics", "worker", "encoder", "web")
+OWN = ("topics", "models", "worker", "encoder", "web")
 """Services that run our own image."""
 REQUIRED_VALUE = "given-by-the-person-who-starts-it"
 

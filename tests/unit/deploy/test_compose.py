@@ -20,7 +20,9 @@ from streamer.window import Window
 from tests.unit.deploy import stack
 
 SERVICES: dict[str, Any] = stack.compose()["services"]
-LONG_RUNNING = [name for name in stack.OWN if name != "topics"]
+ENDING = {"topics", "models"}
+"""Services that do one thing and end."""
+LONG_RUNNING = [name for name in stack.OWN if name not in ENDING]
 INTERPRETER = {"PATH", "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -99,6 +101,25 @@ def test_each_service_runs_what_it_is_named_for() -> None:
     assert SERVICES["worker"]["deploy"]["replicas"] == 2
 
 
+@pytest.mark.parametrize("service", stack.OWN)
+def test_all_share_one_model_store_that_they_may_write(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mounts = dict(volume.split(":")[:2] for volume in SERVICES[service]["volumes"])
+    store = settings_of(service, monkeypatch, tmp_path).model_store
+    assert mounts["models"] == str(store)
+    assert "models" in stack.compose()["volumes"]
+    (made,) = [r for r in stack.lines_of(stack.target_of(service), "RUN") if "useradd" in r]
+    user = stack.lines_of(stack.target_of(service), "USER")[-1].split(":")[0]
+    assert f"install --directory --owner={user} --group={user} {store}" in made
+
+
+def test_the_shared_store_is_filled_from_the_images_own() -> None:
+    own = stack.image_environment("worker")["STREAMER_MODEL_STORE"]
+    assert stack.command("models")[1:] == ["models", "add", own]
+    assert own != stack.environment("worker")["STREAMER_MODEL_STORE"]
+
+
 def test_the_broker_and_redis_are_where_the_settings_say(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -145,12 +166,14 @@ def test_nothing_starts_before_what_it_needs() -> None:
     for name, service in SERVICES.items():
         for other, how in service.get("depends_on", {}).items():
             ends = how["condition"] == "service_completed_successfully"
-            assert ends == (other == "topics"), f"{name} waits for {other}"
+            assert ends == (other in ENDING), f"{name} waits for {other}"
             assert ends or "healthcheck" in SERVICES[other]
     for name in LONG_RUNNING:
-        assert set(SERVICES[name]["depends_on"]) == {"redis", "topics"}
+        assert set(SERVICES[name]["depends_on"]) == {"redis", *ENDING}
     assert set(SERVICES["topics"]["depends_on"]) == {"kafka"}
-    assert SERVICES["topics"]["restart"].startswith("on-failure")
+    assert SERVICES["models"]["depends_on"] == {}
+    for name in ENDING:
+        assert SERVICES[name]["restart"].startswith("on-failure")
 
 
 def test_nobody_starts_with_secrets_that_everybody_knows(

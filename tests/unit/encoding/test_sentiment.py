@@ -8,6 +8,8 @@ import pytest
 from streamer.encoding import sentiment
 from streamer.encoding.sentiment import Head
 from streamer.errors import BundleError
+from streamer.registry import bundles
+from tests.support.bundles import promoted
 
 
 @pytest.fixture
@@ -26,24 +28,31 @@ def test_a_saved_head_is_found_by_its_encoder_and_reads_back(tmp_path: Path, hea
     assert sentiment.find(tmp_path, "f1") == bundle
     assert sentiment.find(tmp_path, "f2") is None
     loaded = sentiment.load(bundle)
-    np.testing.assert_array_equal(loaded.weight, head.weight)
-    assert loaded.bias == head.bias
+    np.testing.assert_array_equal(loaded.head.weight, head.weight)
+    assert loaded.head.bias == head.bias
+
+
+def test_the_promoted_head_is_in_use_else_the_newest(tmp_path: Path, head: Head) -> None:
+    for name, made_at in (("sentiment-b", "2026-01-01"), ("sentiment-a", "2026-02-01")):
+        about = {"encoder_fingerprint": "f1", "made_at": made_at}
+        sentiment.save(tmp_path / name, head, about, "# card")
+    assert sentiment.find(tmp_path, "f1") == tmp_path / "sentiment-a"
+    promoted(tmp_path, "sentiment-b")
+    assert sentiment.find(tmp_path, "f1") == tmp_path / "sentiment-b"
 
 
 def test_a_damaged_head_is_refused(tmp_path: Path, head: Head) -> None:
     bundle = store(tmp_path, head)
-    file = bundle / sentiment.HEAD
+    file = bundle / bundles.TENSORS
     file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
     with pytest.raises(BundleError, match="damaged"):
         sentiment.load(bundle)
 
 
-def test_a_bundle_of_another_schema_is_refused(tmp_path: Path, head: Head) -> None:
-    bundle = store(tmp_path, head)
-    manifest = bundle / sentiment.MANIFEST
-    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 9'))
-    with pytest.raises(BundleError, match="schema 9"):
-        sentiment.load(bundle)
+def test_a_bundle_without_a_head_is_refused(tmp_path: Path) -> None:
+    bundles.write(tmp_path, "odd", "sentiment", {"w": np.ones(3)}, {"encoder": "f1"}, "# odd")
+    with pytest.raises(BundleError, match="has no sentiment in it"):
+        sentiment.load(tmp_path / "odd")
 
 
 def test_probability_is_logistic_and_never_overflows(head: Head) -> None:

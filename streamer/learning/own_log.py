@@ -1,0 +1,164 @@
+"""What a bundle would have earned in a shop, from that shop's own log with propensities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from streamer.errors import ConfigurationError
+from streamer.events import Behaviour, Encoding, NewItem, Text
+from streamer.intake import description_text, review_text
+from streamer.judge import Judge
+from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
+from streamer.learning.encode import encode
+from streamer.learning.exposures import Exposures, Hope, decoded, exposures
+from streamer.learning.offpolicy import Log
+from streamer.learning.steps import Steps, summing
+from streamer.registry import Bundle
+from streamer.replay.record import Source
+from streamer.settings import Settings
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FOLDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLog:
+    """The log weighed for the bundle's policy, and the impressions left out by what they lack."""
+
+    log: Log
+    left_out: dict[str, int]
+
+
+def own_log(
+    source: Source, bundle: Bundle, hope: Hope, settings: Settings, steps: Steps, texts: bool
+) -> OwnLog:
+    """Replays the source and weighs what was shown in it.
+
+    Without ``texts`` the bundle does not get to read any. Raises ConfigurationError,
+    DependencyMissing, BundleError.
+    """
+    shown = exposures(decoded(source), hope)
+    if not len(shown):
+        raise ConfigurationError(
+            f"{source.name} has no impressions with a propensity and a session or user "
+            f"({_missing(shown)}): nothing can be said of another policy"
+        )
+    encodings = _encoded(source, bundle, settings, steps) if texts else {}
+    course = Course(
+        judge=Judge(bundle),
+        encode=lambda event: [encodings[key] for key, _ in _texts(event) if key in encodings],
+        shown=_places_by_hour(shown),
+        launch_window_days=settings.launch_window_days,
+    )
+    with steps.step("replay the log", source.total) as told:
+        found = lists(decoded(source), course, told)
+    return OwnLog(weighed(shown, found), dict(shown.left_out))
+
+
+def weighed(shown: Exposures, found: dict[int, Lists]) -> Log:
+    """The rows with the bundle's probabilities and what it may expect."""
+    hour = np.floor(np.array(shown.time) / STEP_SECONDS).astype(np.int64)
+    place, unit = np.array(shown.place), np.array(shown.shopper)
+    reward = np.array(shown.reward)
+    target, logit = np.zeros(len(shown)), np.full(len(shown), np.nan)
+    for row, (item, at) in enumerate(zip(shown.item, hour.tolist(), strict=True)):
+        there = found[at].items.get(item)
+        if there is not None:
+            logit[row] = found[at].logit[there]
+            if place[row] < found[at].chance.shape[1]:
+                target[row] = found[at].chance[there, place[row]]
+    expected, baseline = _expected(found, hour, place, logit, reward, unit)
+    return Log(reward, np.array(shown.propensity), target, expected, baseline, unit)
+
+
+def _expected(
+    found: dict[int, Lists], hour: Ints, place: Ints, logit: Floats, reward: Floats, unit: Ints
+) -> tuple[Floats, Floats]:
+    """The reward expected of what was shown and of the bundle's lists, by a regression on score and
+    place that has not seen the shopper."""
+    x = _inputs(logit, place)
+    expected, baseline = np.zeros(len(reward)), np.zeros(len(reward))
+    folds = min(FOLDS, len(np.unique(unit)))
+    if folds < 2:
+        return expected, baseline
+    for train, test in GroupKFold(folds).split(x, groups=unit):
+        model = _fitted(x[train], reward[train])
+        expected[test] = model(x[test])
+        known: dict[tuple[int, int], float] = {}
+        for row, at in zip(
+            test, zip(hour[test].tolist(), place[test].tolist(), strict=True), strict=True
+        ):
+            if at not in known:
+                known[at] = _of_lists(found[at[0]], at[1], model)
+            baseline[row] = known[at]
+    return expected, baseline
+
+
+def _fitted(x: Floats, reward: Floats) -> Callable[[Floats], Floats]:
+    """P(reward) of rows like these."""
+    if reward.min() == reward.max():
+        return lambda rows: np.full(len(rows), reward[0])
+    model = LogisticRegression(max_iter=500).fit(x, reward)
+    return lambda rows: model.predict_proba(rows)[:, 1]
+
+
+def _of_lists(found: Lists, place: int, model: Callable[[Floats], Floats]) -> float:
+    """What the item that the bundle would have in a place may be expected to earn."""
+    if place >= found.chance.shape[1] or not len(found.logit):
+        return 0.0
+    rewards = model(_inputs(found.logit, np.full(len(found.logit), place)))
+    return float(found.chance[:, place] @ rewards)
+
+
+def _inputs(logit: Floats, place: Ints) -> Floats:
+    """Score, whether there is none, and place of each row."""
+    missing = np.isnan(logit)
+    return np.column_stack([np.where(missing, 0.0, logit), missing, np.log1p(place)])
+
+
+def _places_by_hour(shown: Exposures) -> dict[int, int]:
+    """How many places were filled in each hour, as far as was logged."""
+    places: dict[int, int] = {}
+    for time, place in zip(shown.time, shown.place, strict=True):
+        hour = int(time // STEP_SECONDS)
+        places[hour] = max(places.get(hour, 0), place + 1)
+    return places
+
+
+def _missing(shown: Exposures) -> str:
+    told = ", ".join(f"{count} lack {what}" for what, count in shown.left_out.items() if count)
+    return told or "no impressions at all"
+
+
+def _encoded(
+    source: Source, bundle: Bundle, settings: Settings, steps: Steps
+) -> dict[tuple[str, str], Encoding]:
+    """The encodings of all texts in the log by item and text id."""
+    texts = {key: text for record in decoded(source) for key, text in _texts(record.value)}
+    with steps.step("encode texts", len(texts)) as told:
+        found, fingerprint, _ = encode(settings, list(texts.values()), summing(told))
+    if fingerprint != bundle.encoder:
+        raise ConfigurationError(
+            f"{bundle.name} reads vectors of encoder {bundle.encoder[:12]}, {settings.encoder} is "
+            f"{fingerprint[:12]}; set STREAMER_ENCODER to the bundle's"
+        )
+    return {(encoding.item_id, encoding.text_id): encoding for encoding in found}
+
+
+def _texts(event: Behaviour | NewItem | bytes) -> Iterator[tuple[tuple[str, str], Text]]:
+    """The text of an event, with the item and text id that it is known by."""
+    if isinstance(event, NewItem) and event.type == "upsert":
+        text = description_text(event, event.event_id or event.item_id)
+    elif isinstance(event, Behaviour) and event.type == "review" and event.event_id and event.text:
+        text = review_text(event, event.event_id)
+    else:
+        return
+    yield (event.item_id, text.text_id), text

@@ -1,0 +1,115 @@
+"""What the record of a shadow says: how far two models agree live, and, once it is known how items
+fared, which of them was right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from streamer.registry import bundles
+from streamer.scoring.agreement import area_under_curve, calibration_error, rank_correlation
+from streamer.scoring.predictor import STAGES
+from streamer.settings import Settings
+from streamer.state.connection import connected
+from streamer.state.keys import Keys
+from streamer.state.layout import DAY
+from streamer.state.shadows import Recorded, Shadows
+from streamer.state.store import Store
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """What a model's P is of: more distinct buyers within ``horizon_days`` of the launch than the
+    ``quantile`` of the launches of the same ``cohort_days``."""
+
+    horizon_days: float = 56.0
+    cohort_days: float = 30.0
+    quantile: float = 0.8
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Success:
+        """As a bundle's manifest says under ``success``."""
+        told = manifest.get("success", {})
+        return cls(**{name: told[name] for name in cls.__slots__ if name in told})
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """Both models at the items' first scores in a stage. ``agreement`` of them is Spearman's rho,
+    ``difference`` the mean absolute difference of P. ``known`` items have an outcome: of these the
+    share of successes, the calibration errors and the areas under the curve; None without any."""
+
+    stage: str
+    items: int
+    agreement: float | None
+    difference: float | None
+    known: int
+    successes: float | None = None
+    active_error: float | None = None
+    candidate_error: float | None = None
+    active_auc: float | None = None
+    candidate_auc: float | None = None
+
+
+async def compare(settings: Settings, candidate: str, other: str) -> list[Stage]:
+    """The two bundles as workers have seen them beside each other. Raises RedisUnavailable,
+    BundleError."""
+    success = Success.of(bundles.read(settings.model_store, candidate).manifest)
+    keys = Keys(settings.group, settings.shards)
+    async with connected(settings) as client:
+        recorded = await Shadows(client, keys, candidate, other).read()
+        now = await Store(client, keys, settings.user_retention_seconds).clock()
+    return list(stages(recorded, success, now))
+
+
+def stages(recorded: Recorded, success: Success, now: float) -> Iterator[Stage]:
+    """Each stage as of stream time ``now``."""
+    label = outcomes(recorded, success, now)
+    for number, name in enumerate(STAGES):
+        mine = recorded.stage == number
+        if mine.any():
+            yield _stage(name, recorded.active[mine], recorded.candidate[mine], label[mine])
+
+
+def outcomes(recorded: Recorded, success: Success, now: float) -> Floats:
+    """1 for a success, 0 for a failure, NaN where it is not known yet.
+
+    A cohort's bar is known when the last item that may belong to it has passed its horizon.
+    """
+    cohort = np.floor(recorded.launch / (success.cohort_days * DAY))
+    over_at = (cohort + 1) * success.cohort_days * DAY + success.horizon_days * DAY
+    label = np.full(len(cohort), np.nan)
+    known = (over_at <= now) & ~np.isnan(recorded.buyers)
+    for each in np.unique(cohort[known]):
+        mine = known & (cohort == each)
+        _, first = np.unique(recorded.item[mine], return_index=True)
+        bar = np.quantile(recorded.buyers[mine][first], success.quantile)
+        label[mine] = recorded.buyers[mine] > bar
+    return label
+
+
+def _stage(name: str, active: Floats, candidate: Floats, label: Floats) -> Stage:
+    known = ~np.isnan(label)
+    right = label[known]
+    return Stage(
+        stage=name,
+        items=len(active),
+        agreement=_told(rank_correlation(active, candidate)),
+        difference=float(np.abs(active - candidate).mean()),
+        known=len(right),
+        successes=float(right.mean()) if len(right) else None,
+        active_error=_told(calibration_error(right, active[known])),
+        candidate_error=_told(calibration_error(right, candidate[known])),
+        active_auc=_told(area_under_curve(right, active[known])),
+        candidate_auc=_told(area_under_curve(right, candidate[known])),
+    )
+
+
+def _told(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,74 @@
+"""The judge of the predictor in use, at the start and after every change of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from streamer.errors import BundleError
+from streamer.following import Follower, in_use, refuse
+from streamer.judge import Judge
+from streamer.registry import load, pointer
+from streamer.registry.predictors import LAUNCH, active_name
+from streamer.state.kin import KinTable
+from streamer.state.known import NOTHING
+from streamer.state.records import Records
+from streamer.state.touched import Touched
+
+log = structlog.get_logger(__name__)
+
+
+def judge_in_use(store: Path) -> Judge:
+    """The judge of the bundle in use.
+
+    Where that one can't be used, the one that was in use before it: so has whoever was running when
+    it was promoted, and a restart changes nothing. Raises BundleError if there is none.
+    """
+    wanted = active_name(store)
+    try:
+        judge = open_judge(store, wanted)
+    except BundleError as error:
+        refuse(wanted, error)
+        judge = _older(store, wanted, error)
+    in_use(judge.bundle.name)
+    return judge
+
+
+def follow(store: Path, judge: Judge, take: Callable[[Judge], None]) -> Follower[Judge]:
+    """Keeps the judge that was taken first up to date."""
+    return Follower(
+        judge.bundle.name, partial(active_name, store), partial(open_judge, store), take
+    )
+
+
+def open_judge(store: Path, name: str) -> Judge:
+    """A judge that has been seen to judge. Raises BundleError."""
+    try:
+        judge = Judge(load(store, name))
+        with np.errstate(all="ignore"):
+            scores = judge.judge(_nobody(), KinTable(), 0.0).scores
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise BundleError(f"bundle {name} can't score: {error!r}") from None
+    if not np.isfinite(scores.logit).all():
+        raise BundleError(f"bundle {name} can't score: its numbers are not finite")
+    return judge
+
+
+def _older(store: Path, wanted: str, error: BundleError) -> Judge:
+    for name in pointer.line_of_descent(pointer.history(store), LAUNCH)[1:]:
+        try:
+            judge = open_judge(store, name)
+        except BundleError:
+            continue
+        log.error("an older bundle is in use", bundle=name, instead_of=wanted)
+        return judge
+    raise error
+
+
+def _nobody() -> Touched:
+    """An item of which nothing is known."""
+    return Touched(["nobody"], Records.empty(1), [NOTHING])

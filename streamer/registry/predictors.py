@@ -1,0 +1,79 @@
+"""Bundles of kind `launch`: what the tensors of a predictor need beside them to score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from streamer.errors import BundleError
+from streamer.registry import bundles, pointer
+from streamer.registry.bundles import Stored
+from streamer.scoring.predictor import Predictor
+from streamer.state.features import FEATURES, MODALITIES
+
+LAUNCH: Final = "launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A predictor and what is known of it. ``encoder`` is the fingerprint of the encoder whose
+    vectors it reads, ``dimensions`` their length."""
+
+    name: str
+    predictor: Predictor
+    encoder: str
+    dimensions: int
+    manifest: dict[str, Any]
+
+
+def active_name(store: Path) -> str:
+    """The name of the predictor in use. Raises BundleError."""
+    name = pointer.current(store, LAUNCH)
+    if name is None:
+        raise BundleError(
+            f"{store} has no active bundle; set STREAMER_MODEL_STORE to the repository's "
+            "model_store, or make one with: streamer train"
+        )
+    return name
+
+
+def active(store: Path) -> Bundle:
+    """The predictor in use. Raises BundleError."""
+    return load(store, active_name(store))
+
+
+def load(store: Path, name: str) -> Bundle:
+    """A predictor by name, every hash verified. Raises BundleError."""
+    return predictor_of(bundles.read(store, name))
+
+
+def predictor_of(stored: Stored) -> Bundle:
+    """Raises BundleError for tensors that this streamer can't score with."""
+    name, manifest = stored.name, stored.manifest
+    if stored.kind != LAUNCH:
+        raise BundleError(f"bundle {name} is of kind {stored.kind}, not {LAUNCH}")
+    try:
+        features, groups = tuple(manifest["features"]), tuple(manifest["groups"])
+        if (features, groups) != (FEATURES, tuple(MODALITIES)):
+            raise BundleError(
+                f"bundle {name} was made for other features than this streamer computes; "
+                "make a new one with: streamer train"
+            )
+        predictor = Predictor.of(features, groups, stored.tensors)
+        return Bundle(name, predictor, stored.encoder, manifest["dimensions"], manifest)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"bundle {name} is no predictor of this streamer's: {error!r}") from None
+
+
+def save(
+    store: Path, name: str, predictor: Predictor, manifest: Mapping[str, Any], card: str
+) -> Path:
+    """Writes a new predictor's bundle; ``manifest`` gives ``encoder``, ``dimensions``, ``metrics``
+    and what else `bundles.write` says.
+
+    Returns its folder. Raises BundleError if the name is taken.
+    """
+    about = {"features": list(predictor.features), "groups": list(predictor.groups), **manifest}
+    return bundles.write(store, name, LAUNCH, predictor.arrays(), about, card)

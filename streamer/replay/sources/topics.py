@@ -1,0 +1,50 @@
+"""What the input topics retain, as a source: a shop's own log where it lies already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from streamer import wire
+from streamer.errors import BadEvent, ConfigurationError
+from streamer.records import everything
+from streamer.replay.record import TimedRecord
+from streamer.replay.sources.ordering import SortedRecords
+from streamer.settings import Settings
+from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+
+_READERS: tuple[tuple[Any, wire.Reader[Any]], ...] = (
+    (NEW_ITEMS, wire.new_items),
+    (USER_BEHAVIOUR, wire.behaviours),
+)
+
+
+class TopicSource:
+    """`new-items` and `user-behaviour` as they are now, in order of event time; what can't be read
+    is left out. Read once, at the beginning. Raises BrokerUnavailable, ConfigurationError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = "the input topics"
+        self.about = f"What {settings.broker} retains of new-items and user-behaviour."
+        self.total = 0
+        self.start_time, self.last_time = float("inf"), float("-inf")
+        self._records = SortedRecords(self._read(settings))
+        if not self.total:
+            raise ConfigurationError(
+                f"{settings.broker} retains nothing of new-items and behaviour"
+            )
+
+    def __iter__(self) -> Iterator[TimedRecord]:
+        return iter(self._records)
+
+    def _read(self, settings: Settings) -> Iterator[TimedRecord]:
+        for topic, reader in _READERS:
+            for record in everything(settings.broker, settings.topic(topic.name)):
+                try:
+                    event = reader.decode(record.value)
+                except BadEvent:
+                    continue
+                self.total += 1
+                self.start_time = min(self.start_time, event.time)
+                self.last_time = max(self.last_time, event.time)
+                yield TimedRecord(topic, record.key or b"", event, event.time, event.type)

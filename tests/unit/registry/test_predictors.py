@@ -1,0 +1,70 @@
+"""Predictors as bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer import registry
+from streamer.errors import BundleError
+from streamer.registry import bundles
+from streamer.scoring.explain import Explainer
+from streamer.state.features import FEATURES, MODALITIES
+from tests.support.bundles import (
+    DIMENSIONS,
+    SHIPPED,
+    promoted,
+    random_predictor,
+    write_bundle,
+)
+
+
+def test_a_predictor_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    promoted(tmp_path, "random")
+    bundle, predictor = registry.active(tmp_path), random_predictor()
+    assert (bundle.name, bundle.encoder, bundle.dimensions) == (
+        "random",
+        "test-encoder",
+        DIMENSIONS,
+    )
+    assert bundle.predictor.features == FEATURES
+    assert bundle.predictor.groups == tuple(MODALITIES)
+    for name, array in predictor.arrays().items():
+        np.testing.assert_array_equal(bundle.predictor.arrays()[name], array)
+
+
+def test_a_bundle_made_for_other_features_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path, features=list(FEATURES[:-1]))
+    with pytest.raises(BundleError, match="features"):
+        registry.load(tmp_path, "random")
+
+
+def test_tensors_that_are_no_predictor_are_refused(tmp_path: Path) -> None:
+    about = {"encoder": "e", "dimensions": 1, "features": FEATURES, "groups": list(MODALITIES)}
+    bundles.write(tmp_path, "odd", "launch", {"weights": np.ones(3)}, about, "# odd")
+    with pytest.raises(BundleError, match="no predictor of this streamer's"):
+        registry.load(tmp_path, "odd")
+
+
+def test_a_sentiment_is_no_predictor(tmp_path: Path) -> None:
+    bundles.write(tmp_path, "glad", "sentiment", {"weight": np.ones(3)}, {"encoder": "e"}, "# glad")
+    with pytest.raises(BundleError, match="is of kind sentiment, not launch"):
+        registry.load(tmp_path, "glad")
+
+
+def test_a_store_without_an_active_bundle_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="streamer train"):
+        registry.active(tmp_path)
+
+
+def test_the_shipped_bundle_is_sound_and_every_feature_of_it_has_words() -> None:
+    bundle = registry.active(SHIPPED)
+    assert bundle.predictor.features == FEATURES
+    assert bundle.predictor.components.shape[1] == bundle.dimensions
+    assert len(Explainer(bundle.predictor).reasons) > len(FEATURES) / 2
+    assert all(np.isfinite(array).all() for array in bundle.predictor.arrays().values())
+    card = (SHIPPED / bundle.name / bundles.CARD).read_text()
+    assert card.strip()

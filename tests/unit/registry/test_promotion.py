@@ -1,0 +1,207 @@
+"""Promote, roll back, add: what is let through, what is refused, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamer.errors import BundleError
+from streamer.registry import bundles, pointer
+from streamer.registry.promotion import add, promote, rollback
+from tests.support.bundles import measured, promoted, shipped_store, write_bundle
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """`old` is in use."""
+    write_bundle(tmp_path, "old", **measured(0.90))
+    promote(tmp_path, "old", why="the first", by="ann")
+    return tmp_path
+
+
+def in_use(store: Path) -> str | None:
+    return pointer.current(store, "launch")
+
+
+def test_a_better_bundle_is_promoted_and_the_history_says_so(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.91))
+    promote(store, "new", why="a better June", by="bob")
+    assert in_use(store) == "new"
+    last = pointer.history(store)[-1]
+    assert (last.action, last.before, last.to, last.by, last.why, last.overruled) == (
+        "promote",
+        "old",
+        "new",
+        "bob",
+        "a better June",
+        (),
+    )
+    assert last.at.endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"),
+    [
+        (measured(0.89), "it is worse on average: 0.8900 against 0.9000 in use"),
+        (measured(0.95, encoder="another-encoder"), "it reads vectors of encoder another-enco"),
+        (measured(0.95, test_fingerprint="x"), "was not measured on the test examples of old"),
+    ],
+)
+def test_what_may_be_overruled_is_refused_in_one_line_unless_forced(
+    store: Path, about: dict[str, Any], reason: str
+) -> None:
+    write_bundle(store, "new", **about)
+    with pytest.raises(BundleError) as refused:
+        promote(store, "new")
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert in_use(store) == "old"
+    promote(store, "new", why="I know better", by="bob", force=True)
+    assert in_use(store) == "new"
+    (overruled,) = pointer.history(store)[-1].overruled
+    assert reason in overruled
+
+
+def damaged(store: Path) -> None:
+    path = write_bundle(store, "new", **measured(0.95)) / bundles.TENSORS
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def of_another_schema(store: Path) -> None:
+    path = write_bundle(store, "new", **measured(0.95)) / bundles.MANIFEST
+    path.write_text(bundles.sealed({**json.loads(path.read_text()), "schema": 1}))
+
+
+def of_other_features(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.95), features=["price"])
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (damaged, "tensors.safetensors does not match its hash"),
+        (of_another_schema, "has schema 1, this streamer reads 2"),
+        (of_other_features, "was made for other features"),
+        (lambda store: None, "bundle new can't be read: No such file"),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_what_can_not_be_used_is_refused_even_if_forced(
+    store: Path, make: Any, reason: str, force: bool
+) -> None:
+    make(store)
+    with pytest.raises(BundleError, match=reason):
+        promote(store, "new", force=force)
+    assert in_use(store) == "old"
+
+
+def test_what_is_in_use_is_not_promoted_again(store: Path) -> None:
+    with pytest.raises(BundleError, match="old is in use already"):
+        promote(store, "old")
+
+
+def test_going_back_twice_goes_back_two(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.91))
+    write_bundle(store, "newest", **measured(0.92))
+    promote(store, "new")
+    promote(store, "newest")
+    assert rollback(store, why="odd boards", by="eve").to == "new"
+    assert in_use(store) == "new"
+    assert rollback(store).to == "old"
+    assert in_use(store) == "old"
+    with pytest.raises(BundleError, match="nothing to go back to"):
+        rollback(store)
+    told = [(c.action, c.before, c.to) for c in pointer.history(store)]
+    assert told[-2:] == [("rollback", "newest", "new"), ("rollback", "new", "old")]
+    assert pointer.history(store)[-2].why == "odd boards"
+    promote(store, "newest")
+    assert rollback(store).to == "old"
+
+
+def test_going_back_does_not_ask_whether_it_is_better(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.99))
+    promote(store, "new")
+    assert rollback(store).to == "old"
+
+
+def test_nobody_goes_back_to_a_damaged_bundle(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.91))
+    promote(store, "new")
+    (store / "old" / bundles.CARD).write_text("changed")
+    with pytest.raises(BundleError, match="old is damaged"):
+        rollback(store)
+    assert in_use(store) == "new"
+
+
+def test_a_damaged_bundle_in_use_is_no_obstacle_to_a_sound_one(store: Path) -> None:
+    (store / "old" / bundles.CARD).write_text("changed")
+    write_bundle(store, "new", **measured(0.5))
+    promote(store, "new")
+    assert in_use(store) == "new"
+
+
+def test_the_sentiment_of_each_encoder_is_promoted_for_itself(store: Path) -> None:
+    for name, encoder in (("s1", "e1"), ("s2", "e2"), ("s3", "e1")):
+        about = {"encoder": encoder, "metrics": {"auc": 0.9}, "test_fingerprint": "reviews"}
+        bundles.write(store, name, "sentiment", {"weight": np.ones(4)}, about, "# s")
+        promote(store, name)
+    assert pointer.current(store, "sentiment/e1") == "s3"
+    assert pointer.current(store, "sentiment/e2") == "s2"
+    assert in_use(store) == "old"
+    assert rollback(store, "sentiment/e1").to == "s1"
+    with pytest.raises(BundleError, match="nothing to go back to"):
+        rollback(store, "sentiment/e2")
+
+
+def test_a_bundle_from_elsewhere_is_taken_in_whole(store: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    folder = write_bundle(elsewhere, "new", **measured(0.91))
+    assert add(store, folder) == ["new"]
+    assert in_use(store) == "old"
+    for file in folder.iterdir():
+        assert (store / "new" / file.name).read_bytes() == file.read_bytes()
+    with pytest.raises(BundleError, match="never overwritten"):
+        add(store, folder)
+
+
+def test_a_damaged_bundle_from_elsewhere_is_not(store: Path, tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "elsewhere", "new")
+    (folder / bundles.CARD).write_text("changed")
+    with pytest.raises(BundleError, match="is damaged"):
+        add(store, folder)
+    assert bundles.names(store) == ["old"]
+
+
+def test_a_store_is_filled_from_another_one_and_keeps_its_own_choice(tmp_path: Path) -> None:
+    shipped, own = shipped_store(tmp_path), tmp_path / "own"
+    own.mkdir()
+    assert add(own, shipped) == bundles.names(shipped)
+    assert {(c.slot, c.to) for c in pointer.history(own)} == {
+        (c.slot, c.to) for c in pointer.history(shipped)
+    }
+    write_bundle(own, "mine")
+    promoted(own, "mine")
+    assert add(own, shipped) == []
+    assert in_use(own) == "mine"
+
+
+def test_what_is_no_bundle_can_not_be_added(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError, match="neither a bundle nor a store"):
+        add(store, tmp_path / "empty")
+
+
+def test_a_store_without_room_says_so(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.95))
+    shutil.rmtree(store / "old")
+    (store / ".lock").unlink()
+    (store / ".lock").mkdir()
+    with pytest.raises(BundleError, match="can't be written"):
+        promote(store, "new")
