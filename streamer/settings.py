@@ -130,8 +130,12 @@ class Settings(BaseSettings):
     )
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")
+    cache: Path = Field(
+        Path("~/.cache/streamer"), description="folder of what is converted once and then read"
+    )
     encoder: str = Field(
-        "minilm-en", description="encoder by name, local folder or Hugging Face id"
+        "minilm-en",
+        description="encoder by name (minilm-en, e5-multilingual), local folder or Hugging Face id",
     )
     encoder_batch_tokens: Count = Field(2048, description="tokens of one encoder batch")
     encoder_deadline_seconds: Positive = Field(

