@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         "minilm-en",
         description="encoder by name (minilm-en, e5-multilingual), local folder or Hugging Face id",
     )
+    encoder_backend: str = Field(
+        "auto",
+        description="auto measures which is fastest; or part of a name, such as openvino or "
+        "torch-cpu-bf16-2x1",
+    )
     encoder_batch_tokens: Count = Field(2048, description="tokens of one encoder batch")
     encoder_deadline_seconds: Positive = Field(
         0.01, description="a lone text waits at most this long for company"

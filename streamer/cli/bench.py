@@ -1,4 +1,4 @@
-"""streamer bench state | pipeline"""
+"""streamer bench state | pipeline | encoder"""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Example: streamer bench state --report state.json")(state)
     bench.command(epilog="Example: streamer bench pipeline --kafka PROGRAM --report pipeline.json")(
         pipeline
+    )
+    bench.command(epilog="Example: streamer bench encoder --infinity PYTHON --report encoder.json")(
+        encoder
     )
     app.add_typer(bench, name="bench")
 
@@ -106,4 +109,31 @@ def pipeline(
         plot=plot,
         only=frozenset(only or []),
     )
+    write(run(load(), plan, typer.echo), report)
+
+
+def encoder(
+    texts: Annotated[
+        int, typer.Option(min=30, help="Real texts, in equal shares of kinds.")
+    ] = 1500,
+    repetitions: Repetitions = 3,
+    infinity: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The Python of an environment with infinity-emb[torch] and transformers<5.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Ours, fp32 and only these peers; may be given more than once."),
+    ] = None,
+    report: Report = None,
+) -> None:
+    """Texts a second into vectors, against other ways to encode with the same weights."""
+    from streamer.bench.encoder import Plan, run
+    from streamer.report import write
+
+    plan = Plan(texts, repetitions, infinity and infinity.absolute(), frozenset(only or []))
     write(run(load(), plan, typer.echo), report)

@@ -1,15 +1,20 @@
-"""Opens an encoder: weights, tokenizer, heads, and the backend that is fastest here."""
+"""Opens an encoder: weights, tokenizer, heads, and the way to run it that is fastest here."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamer.encoding import sentiment
+from torch import Tensor
+
+from streamer.encoding import adapter, probe, sentiment
+from streamer.encoding.backends.torch_flat import load_tensors
 from streamer.encoding.choose import choose
 from streamer.encoding.model import Model
+from streamer.encoding.recipe import Recipe
 from streamer.encoding.tokenizer import Tokenizer
 from streamer.encoding.weights import TOKENIZER, Weights, resolve
 from streamer.events import TextKind
@@ -20,27 +25,41 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoder:
-    """The models of one encoder: each kind of text goes through one of them."""
+    """The models of one encoder: each kind of text goes through one of them.
+
+    Descriptions are read by the encoder as it is, whose vectors the predictor knows. Reviews are
+    read by the same encoder or, where its sentiment was fine-tuned, by one with the changes merged
+    in, under a fingerprint of its own.
+    """
 
     weights: Weights
     description: Model
     review: Model
 
     @classmethod
-    def open(cls, settings: Settings, backend: str = "auto") -> Encoder:
-        """Loads, measures and warms up; takes seconds.
-
-        ``backend`` is "auto", or a word that the backend's name must contain, such as
-        "openvino" or "torch-cpu-fp32". Raises ConfigurationError, BundleError.
-        """
+    def open(cls, settings: Settings) -> Encoder:
+        """Loads, measures and warms up; takes seconds. Raises ConfigurationError, BundleError."""
         weights = resolve(settings.encoder, settings.cache)
         tokenizer = Tokenizer(
             weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
         )
-        chosen = choose(weights, tokenizer, settings.encoder_batch_tokens, cores(settings), backend)
-        head = _head(settings.model_store, weights)
-        model = Model(weights.fingerprint, weights.dimensions, tokenizer, chosen, head)
-        return cls(weights, model, model)
+        bundle = _sentiment(settings.model_store, weights)
+        recipe = choose(
+            weights,
+            settings.encoder,
+            settings.encoder_batch_tokens,
+            cores(settings),
+            settings.encoder_backend,
+            settings.cache.expanduser(),
+        )
+        tensors = recipe.shared(load_tensors(weights))
+        backend = recipe.make(weights, tensors)
+        description = Model(weights.fingerprint, weights.dimensions, tokenizer, backend)
+        review = _reviewing(description, weights, tensors, recipe, bundle)
+        for model in {description, review}:
+            _warm(model, settings.encoder_batch_tokens)
+        log.info("encoder %s on %s", weights.name, recipe.name)
+        return cls(weights, description, review)
 
     @property
     def streams(self) -> int:
@@ -56,7 +75,7 @@ def cores(settings: Settings) -> int:
     return settings.encoder_threads or len(os.sched_getaffinity(0))
 
 
-def _head(store: Path, weights: Weights) -> sentiment.Head | None:
+def _sentiment(store: Path, weights: Weights) -> sentiment.Bundle | None:
     folder = sentiment.find(store, weights.fingerprint)
     if folder is None:
         log.warning(
@@ -66,3 +85,36 @@ def _head(store: Path, weights: Weights) -> sentiment.Head | None:
         )
         return None
     return sentiment.load(folder)
+
+
+def _reviewing(
+    plain: Model,
+    weights: Weights,
+    tensors: Mapping[str, Tensor],
+    recipe: Recipe,
+    bundle: sentiment.Bundle | None,
+) -> Model:
+    """The model of reviews; shares the plain one's backend where nothing changed."""
+    if bundle is None:
+        return plain
+    backend = plain.backend
+    if bundle.adapter:
+        from safetensors.torch import load
+
+        backend = recipe.make(weights, adapter.merged(tensors, load(bundle.adapter)))
+    return Model(
+        bundle.fingerprint,
+        plain.dimensions,
+        plain.tokenizer,
+        backend,
+        bundle.head,
+        bundle.identity,
+    )
+
+
+def _warm(model: Model, budget: int) -> None:
+    """One batch of ordinary texts and the shortest and longest lone ones, on every stream."""
+    (batch,) = probe.batches(model.tokenizer, budget, 1)
+    for _ in range(model.backend.streams):
+        for texts in (batch, batch[:1], batch[-1:]):
+            model.embed(texts)

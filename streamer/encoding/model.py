@@ -18,14 +18,15 @@ from streamer.events import TextKind
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What turns texts into vectors under one ``fingerprint``. Compared by identity, so that
-    two models never share a batch."""
+    """What turns texts into vectors under one ``fingerprint``. ``identity`` also tells the head, and
+    is what a cache goes by. Compared by identity, so that two models never share a batch."""
 
     fingerprint: str
     dimensions: int
     tokenizer: Tokenizer
     backend: Backend
     head: Head | None = None
+    identity: str = ""
 
     def embed(self, batch: Sequence[Tokens]) -> NDArray[np.float32]:
         """Normalised embeddings, [texts, dimensions], of texts in any order of length."""

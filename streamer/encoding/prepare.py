@@ -18,7 +18,7 @@ def prepare(model: Model, requests: Sequence[Request], known: Cache) -> list[Pre
     """For each request of one model: its work, or what the cache knows, or why it can't be."""
     cleaned = [model.tokenizer.clean(request.text) for request in requests]
     keys = [
-        cache.key(model.fingerprint, request.kind, text)
+        cache.key(model.identity or model.fingerprint, request.kind, text)
         for request, text in zip(requests, cleaned, strict=True)
     ]
     found = known.get_many(keys)

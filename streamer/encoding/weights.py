@@ -15,6 +15,8 @@ Pooling = Literal["mean", "cls"]
 
 TENSORS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+WORDS = "embeddings.word_embeddings.weight"
+"""The table of words among an encoder's tensors."""
 OWN = "encoder.json"
 """Pooling, prefix and maximum length of an encoder that streamer itself wrote."""
 

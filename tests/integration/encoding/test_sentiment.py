@@ -42,7 +42,7 @@ def labelled() -> Reviews:
 
 
 def read(store: Path, texts: Sequence[Text]) -> list[Encoding]:
-    service = EncodingService.open(load(model_store=store), backend="torch-cpu-fp32")
+    service = EncodingService.open(load(model_store=store, encoder_backend="torch-cpu-fp32"))
 
     async def run() -> list[Encoding]:
         await service.start()

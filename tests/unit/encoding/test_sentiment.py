@@ -26,8 +26,30 @@ def test_a_saved_head_is_found_by_its_encoder_and_reads_back(tmp_path: Path, hea
     assert sentiment.find(tmp_path, "f1") == bundle
     assert sentiment.find(tmp_path, "f2") is None
     loaded = sentiment.load(bundle)
-    np.testing.assert_array_equal(loaded.weight, head.weight)
-    assert loaded.bias == head.bias
+    np.testing.assert_array_equal(loaded.head.weight, head.weight)
+    assert loaded.head.bias == head.bias
+    assert loaded.adapter == b""
+    assert loaded.fingerprint == "f1"
+
+
+def test_a_tuned_encoder_has_a_fingerprint_of_its_own(tmp_path: Path, head: Head) -> None:
+    fingerprints = set()
+    for name, adapter in (("a", b""), ("b", b"one"), ("c", b"two")):
+        folder = tmp_path / f"sentiment-{name}"
+        manifest = {"encoder": "x", "encoder_fingerprint": "f1"}
+        sentiment.save(folder, head, manifest, "# card", adapter)
+        loaded = sentiment.load(folder)
+        assert loaded.adapter == adapter
+        fingerprints.add(loaded.fingerprint)
+    assert len(fingerprints) == 3
+
+
+def test_what_a_review_is_cached_under_changes_with_the_head(tmp_path: Path, head: Head) -> None:
+    other = Head(head.weight * 2, head.bias)
+    manifest = {"encoder": "x", "encoder_fingerprint": "f1"}
+    for name, mine in (("a", head), ("b", other)):
+        sentiment.save(tmp_path / name, mine, manifest, "# card")
+    assert sentiment.load(tmp_path / "a").identity != sentiment.load(tmp_path / "b").identity
 
 
 def test_a_damaged_head_is_refused(tmp_path: Path, head: Head) -> None:
