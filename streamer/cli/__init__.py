@@ -15,6 +15,7 @@ from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
 from streamer.cli import operate as operate
 from streamer.cli import run as run
+from streamer.cli import sentiment as sentiment
 from streamer.errors import StreamerError
 
 INTERRUPTED = 130
@@ -45,7 +46,7 @@ def about(
     """Decides, live, which new items a shop should launch, show and push."""
 
 
-for room in (demo, run, inspect, learn, operate, bench):
+for room in (demo, run, inspect, learn, sentiment, operate, bench):
     room.register(app)
 
 

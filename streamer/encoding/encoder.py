@@ -41,7 +41,10 @@ class Encoder:
         """Loads, measures and warms up; takes seconds. Raises ConfigurationError, BundleError."""
         weights = resolve(settings.encoder, settings.cache)
         tokenizer = Tokenizer(
-            weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
+            weights.folder / TOKENIZER,
+            prefix=weights.prefix,
+            max_tokens=weights.max_tokens,
+            languages=weights.languages,
         )
         bundle = _sentiment(settings.model_store, weights)
         recipe = choose(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from streamer.errors import ConfigurationError, DependencyMissing
 
@@ -29,7 +29,8 @@ class Weights:
     """An encoder on disk. ``config`` is its transformers configuration.
 
     ``fingerprint`` changes whenever the same text could get another vector: it hashes the
-    tensors, the tokenizer, pooling, prefix and maximum length.
+    tensors, the tokenizer, pooling, prefix and maximum length. ``languages`` are those it reads,
+    () for all.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Weights:
     max_tokens: int
     config: dict[str, Any]
     fingerprint: str
+    languages: tuple[str, ...] = ()
 
     @property
     def dimensions(self) -> int:
@@ -52,14 +54,15 @@ def resolve(encoder: str, cache: Path = CACHE) -> Weights:
     Raises ConfigurationError (DependencyMissing where a package is needed).
     """
     if encoder in _NAMED:
-        return read(encoder, _NAMED[encoder](cache.expanduser()))
+        named = _NAMED[encoder]
+        return read(encoder, named.folder(cache.expanduser()), named.languages)
     folder = Path(encoder).expanduser()
     if folder.is_dir():
         return read(folder.name, folder)
     return read(encoder.replace("/", "--"), _download(encoder))
 
 
-def read(name: str, folder: Path) -> Weights:
+def read(name: str, folder: Path, languages: tuple[str, ...] = ()) -> Weights:
     """An encoder in a folder of the transformers layout. Raises ConfigurationError."""
     for needed in ("config.json", TENSORS, TOKENIZER):
         if not (folder / needed).exists():
@@ -74,7 +77,8 @@ def read(name: str, folder: Path) -> Weights:
     max_tokens = own.get("max_tokens") or _max_tokens(folder, config)
     prefix = own.get("prefix", _prefix(folder))
     fingerprint = _fingerprint(folder, f"{pooling}|{prefix}|{max_tokens}")
-    return Weights(name, folder, cast(Pooling, pooling), prefix, max_tokens, config, fingerprint)
+    how = cast(Pooling, pooling)
+    return Weights(name, folder, how, prefix, max_tokens, config, fingerprint, languages)
 
 
 def _minilm(cache: Path) -> Path:
@@ -91,9 +95,14 @@ def _multilingual(cache: Path) -> Path:
     return multilingual.folder(cache)
 
 
-_NAMED: dict[str, Callable[[Path], Path]] = {
-    "minilm-en": _minilm,
-    "e5-multilingual": _multilingual,
+class _Named(NamedTuple):
+    folder: Callable[[Path], Path]
+    languages: tuple[str, ...]
+
+
+_NAMED = {
+    "minilm-en": _Named(_minilm, ("en",)),
+    "e5-multilingual": _Named(_multilingual, ("en", "zh")),
 }
 
 
