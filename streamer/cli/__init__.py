@@ -14,6 +14,7 @@ from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
 from streamer.cli import operate as operate
+from streamer.cli import reencode as reencode
 from streamer.cli import run as run
 from streamer.cli import sentiment as sentiment
 from streamer.errors import StreamerError
@@ -46,7 +47,7 @@ def about(
     """Decides, live, which new items a shop should launch, show and push."""
 
 
-for room in (demo, run, inspect, learn, sentiment, operate, bench):
+for room in (demo, run, inspect, learn, sentiment, reencode, operate, bench):
     room.register(app)
 
 
