@@ -51,7 +51,7 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
 async def run_encoder(settings: Settings) -> None:
     """Runs an inference worker until it is told to stop. Raises StreamerError."""
     from streamer.agents import texts
-    from streamer.encoder import EncoderWorker
+    from streamer.encoder import EncoderWorker, follow_bundles
     from streamer.encoder_metrics import PrometheusObserver
     from streamer.encoding.service import EncodingService
 
@@ -63,7 +63,8 @@ async def run_encoder(settings: Settings) -> None:
     app.end_on_signals()
     try:
         async with serve_status(settings, app.ready):
-            await _run_beside(app, [lambda: _watch_lag(app)])
+            loops = [lambda: _watch_lag(app), lambda: follow_bundles(service, settings)]
+            await _run_beside(app, loops)
     finally:
         await service.stop()
 

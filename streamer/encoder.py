@@ -7,17 +7,40 @@ from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
+import structlog
 
 from streamer import metrics, wire
 from streamer.chunk import Chunk
+from streamer.encoding.encoder import Encoder
 from streamer.encoding.service import EncodingService
-from streamer.errors import BadEvent
+from streamer.errors import BadEvent, BundleError
 from streamer.events import DeadLetter, Encoding, Text
 from streamer.faust_app import StreamerApp
 from streamer.outputs import Outputs
 from streamer.publish import Publisher
 from streamer.settings import Settings
 from streamer.validity import Limits
+
+SWAP_CHECK_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+async def follow_bundles(service: EncodingService, settings: Settings) -> None:
+    """Takes a newer sentiment bundle into use while texts keep coming. One that can't be loaded is
+    told once, and the old one stays."""
+    refused = ""
+    while True:
+        await asyncio.sleep(SWAP_CHECK_SECONDS)
+        try:
+            if not await asyncio.to_thread(service.encoder.outdated, settings.model_store):
+                continue
+            service.swap(await asyncio.to_thread(Encoder.open, settings))
+            log.info("sentiment bundle taken into use", bundle=service.encoder.sentiment)
+        except BundleError as error:
+            if str(error) != refused:
+                log.warning("sentiment bundle can't be used; the old one stays", error=str(error))
+            refused = str(error)
 
 
 class EncoderWorker:

@@ -7,6 +7,7 @@ in turn with the others. Cosines are to sentence-transformers in fp32.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import shutil
@@ -22,14 +23,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bench import through_kafka
 from streamer.bench.peers import FOLDER, has_infinity
+from streamer.bench.servers import servers
 from streamer.bench.turns import TurnTaker
 from streamer.encoding.encoder import cores
 from streamer.encoding.projection import normalised
 from streamer.encoding.tokenizer import Tokenizer
 from streamer.encoding.weights import TOKENIZER, Weights, resolve
 from streamer.errors import StreamerError
-from streamer.events import Behaviour
+from streamer.events import Behaviour, NewItem, Text, TextKind
 from streamer.intake import description_text, review_text
 from streamer.replay.sources.chinese import read_lines
 from streamer.replay.sources.clothing import ClothingReviews
@@ -46,7 +49,8 @@ PEERS = (
     "onnxruntime_int8",
 )
 INFINITY = "infinity"
-LINE_CHARACTERS = 200
+NEW_ITEMS_SECONDS = 20.0
+"""Over which new items come, evenly."""
 
 Say = Callable[[str], None]
 Vectors = NDArray[np.float32]
@@ -54,11 +58,14 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was asked for; ``texts`` of all three kinds together, ``infinity`` a Python that has it."""
+    """What was asked for; ``texts`` of all three kinds together, ``infinity`` a Python that has it,
+    ``kafka`` a program as in the pipeline's benchmark; ``new_items`` of 0 leaves the topics out."""
 
     texts: int
     repetitions: int
     infinity: Path | None
+    kafka: Path | None = None
+    new_items: int = 100
     only: frozenset[str] = frozenset()
 
 
@@ -66,20 +73,67 @@ def run(settings: Settings, plan: Plan, say: Say) -> Results:
     """Measures ours and the peers in turn. Raises ConfigurationError, DependencyMissing."""
     threads = cores(settings)
     parameters = {**asdict(plan), "infinity": bool(plan.infinity), "only": sorted(plan.only)}
+    parameters["kafka"] = plan.kafka.name if plan.kafka else "embedded"
     results = Results("bench encoder", {**parameters, "threads": threads})
     weights = resolve(settings.encoder, settings.cache)
-    with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name, ExitStack() as open_:
+    with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name:
         place = _Place(Path(name), weights, settings, threads)
-        place.prepare(_cleaned(weights, real_texts(plan.texts)))
+        rate = _side_by_side(place, plan, results, say)
+        if plan.new_items:
+            asyncio.run(_through_kafka(place, plan, rate, results, say))
+    return results
+
+
+def _side_by_side(place: _Place, plan: Plan, results: Results, say: Say) -> float:
+    """Returns our texts a second."""
+    with ExitStack() as open_:
+        place.prepare(_cleaned(place.weights, real_texts(plan.texts)))
         runners = {
             runner.name: open_.enter_context(runner)
             for runner in _started(place, plan, say)
             if runner.alive(say)
         }
         seconds = _measured(runners, plan.repetitions, say)
-        _compare(runners, seconds, place, results, say)
+        rate = _compare(runners, seconds, place, results, say)
         _latency(runners[OURS], results, say)
-    return results
+    return rate
+
+
+async def _through_kafka(
+    place: _Place, plan: Plan, engine: float, results: Results, say: Say
+) -> None:
+    with servers(place.folder, plan.kafka) as (address, redis):
+        update = {"broker": address, "redis": redis, "redis_cluster": False}
+        settings = place.settings.model_copy(update=update)
+        texts = json.loads(place.ours.read_text())
+        mixed = [_text(number, text) for number, text in enumerate(texts)]
+        rate = await through_kafka.rate(settings, mixed, place.folder)
+        results.add(
+            "encoder.through_kafka_texts_per_second",
+            rate,
+            "texts/s",
+            peer="engine",
+            peer_value=engine,
+        )
+        say(f"through Kafka: {rate:,.0f} texts/s, {rate / engine:.2f} × the engine alone")
+        items = _new_items(plan.new_items)
+        waits = await through_kafka.first_scores(
+            settings, items, mixed, plan.new_items / NEW_ITEMS_SECONDS, place.folder
+        )
+        for name, value in through_kafka.quantiles(waits).items():
+            results.add(f"encoder.first_content_score_{name}_ms", value, "ms")
+            say(f"first score with content    {name} {value:>8.1f} ms")
+
+
+def _text(number: int, content: str) -> Text:
+    kind: TextKind = "review"
+    return Text(item_id=f"i{number}", kind=kind, text_id=f"t{number}", text=content, time=1.0)
+
+
+def _new_items(count: int) -> list[NewItem]:
+    catalogue = Catalogue()
+    ids = random.Random(1).sample(catalogue.ids(), count)
+    return [catalogue.item(product, f"new-{product}", 1.0, 1.0) for product in ids]
 
 
 def real_texts(count: int) -> list[str]:
@@ -209,7 +263,7 @@ def _compare(
     place: _Place,
     results: Results,
     say: Say,
-) -> None:
+) -> float:
     count = len(place.vectors(OURS))
     seconds = {name: median(each["seconds"] for each in turns) for name, turns in found.items()}
     mine, about = found[OURS], runners[OURS].about
@@ -238,6 +292,7 @@ def _compare(
     ):
         results.add(f"encoder.{name}", value, unit)
         say(f"{name:<28} {value:>12,.4f} {unit}")
+    return float(rate)
 
 
 def _cosines(place: _Place, name: str) -> tuple[float, float]:

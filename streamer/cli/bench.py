@@ -125,6 +125,17 @@ def encoder(
             help="The Python of an environment with infinity-emb[torch] and transformers<5.",
         ),
     ] = None,
+    kafka: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Starts a Kafka as PROGRAM DIR PORT; the embedded broker unless told.",
+        ),
+    ] = None,
+    new_items: Annotated[
+        int, typer.Option(min=0, help="Timed from topic to score; 0 leaves the topics out.")
+    ] = 100,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Ours, fp32 and only these peers; may be given more than once."),
@@ -135,5 +146,12 @@ def encoder(
     from streamer.bench.encoder import Plan, run
     from streamer.report import write
 
-    plan = Plan(texts, repetitions, infinity and infinity.absolute(), frozenset(only or []))
+    plan = Plan(
+        texts=texts,
+        repetitions=repetitions,
+        infinity=infinity and infinity.absolute(),
+        kafka=kafka and kafka.resolve(),
+        new_items=new_items,
+        only=frozenset(only or []),
+    )
     write(run(load(), plan, typer.echo), report)

@@ -35,6 +35,8 @@ class Encoder:
     weights: Weights
     description: Model
     review: Model
+    sentiment: str = ""
+    """The name of the sentiment bundle; empty where there is none."""
 
     @classmethod
     def open(cls, settings: Settings) -> Encoder:
@@ -62,12 +64,17 @@ class Encoder:
         for model in {description, review}:
             _warm(model, settings.encoder_batch_tokens)
         log.info("encoder %s on %s", weights.name, recipe.name)
-        return cls(weights, description, review)
+        return cls(weights, description, review, bundle.name if bundle else "")
 
     @property
     def streams(self) -> int:
         """Forward passes that run at once."""
         return self.description.backend.streams
+
+    def outdated(self, store: Path) -> bool:
+        """Whether the store has a newer sentiment bundle for it. Raises BundleError."""
+        newest = sentiment.find(store, self.weights.fingerprint)
+        return newest is not None and newest.name != self.sentiment
 
     def model(self, kind: TextKind) -> Model:
         return self.description if kind == "description" else self.review
