@@ -162,10 +162,11 @@ def _clothing() -> list[str]:
 
 
 def _cleaned(weights: Weights, texts: Sequence[str]) -> list[str]:
+    """Ours cleans what it gets, so everyone gets what cleaning does not change any more."""
     tokenizer = Tokenizer(
         weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
     )
-    cleaned = [tokenizer.clean(text) for text in texts]
+    cleaned = [found for text in texts if tokenizer.clean(found := tokenizer.clean(text)) == found]
     readable = zip(cleaned, tokenizer.tokenize(cleaned), strict=True)
     return [text for text, tokens in readable if tokens is not None]
 

@@ -17,6 +17,8 @@ RAW_CHARS_PER_CHAR = 8
 """Markup may take this many times the room of the text in it before the cut comes too early."""
 
 _MAX_RUN = 3
+_ESCAPED_TIMES = 2
+"""Shops' exports are often escaped once more than they should be."""
 _MAX_MARKS = 4
 _WORD_CHARS = 24
 
@@ -48,8 +50,9 @@ def clean(text: str, max_chars: int, reads_emoji: Callable[[str], bool]) -> str:
     text = text[:limit]
     if "<" in text:
         text = _without_markup(text)
-    if "&" in text:
-        text = html.unescape(text)
+    for _ in range(_ESCAPED_TIMES):
+        if "&" in text:
+            text = html.unescape(text)
     text = _URL.sub(r"\1 ", text)
     if not text.isascii():
         text = _plain(text)[:limit]

@@ -26,6 +26,7 @@ def reads_none(emoji: str) -> bool:
         ("before <!-- not this --> after", "before after"),
         ("price < 5 and size > 3, love <3", "price < 5 and size > 3, love <3"),
         ("Tom &amp; Jerry&nbsp;&#39;s", "Tom & Jerry 's"),
+        ("I don&amp;#39;t", "I don't"),
         ("a\x00b\x07\tc\r\n\n d", "a b c d"),
         ("zero\u200bwidth and so\u00adft and \ufeffmark", "zerowidth and soft and mark"),
         ("ｆｕｌｌ　ｗｉｄｔｈ１２３！", "full width123!"),
