@@ -83,7 +83,7 @@ async def run_encoder(settings: Settings) -> None:
     app.end_on_signals()
     try:
         async with serve_status(settings, app.ready):
-            following = heads.follow(settings.model_store, service)
+            following = heads.follow(settings, service)
             await _run_beside(app, [lambda: _watch_lag(app), following.run])
     finally:
         await service.stop()

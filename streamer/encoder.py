@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
+import structlog
 
 from streamer import metrics, wire
 from streamer.chunk import Chunk
@@ -18,6 +19,8 @@ from streamer.outputs import Outputs
 from streamer.publish import Publisher
 from streamer.settings import Settings
 from streamer.validity import Limits
+
+log = structlog.get_logger(__name__)
 
 
 class EncoderWorker:

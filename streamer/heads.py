@@ -5,29 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamer.encoding import sentiment
+from streamer.encoding.encoder import Encoder
 from streamer.encoding.sentiment import Bundle
 from streamer.encoding.service import EncodingService
 from streamer.errors import BundleError
 from streamer.following import Follower, in_use
 from streamer.registry import bundles, pointer
+from streamer.settings import Settings
 
 
-def follow(store: Path, service: EncodingService) -> Follower[Bundle]:
+def follow(settings: Settings, service: EncodingService) -> Follower[Encoder]:
     """Follows the sentiment that is in use for the service's encoder, once one was promoted.
 
-    Reviews prepared before a change are still read by the head that was in use then.
+    Texts prepared before a change are still read by the model that was in use then.
     """
-    slot = bundles.slot("sentiment", service.fingerprint)
-    found = sentiment.find(store, service.fingerprint)
-    name = found.name if found else ""
+    store, slot = settings.model_store, bundles.slot("sentiment", service.fingerprint)
+    name = service.encoder.sentiment_bundle
     if name:
         in_use(name)
-    return Follower(
-        name,
-        lambda: pointer.current(store, slot) or name,
-        lambda other: _fitting(store / other, service.dimensions),
-        lambda bundle: service.swap(service.encoder.with_sentiment(bundle)),
-    )
+
+    def opened(other: str) -> Encoder:
+        bundle = _fitting(store / other, service.dimensions)
+        return Encoder.open(settings) if bundle.adapter else service.encoder.with_sentiment(bundle)
+
+    return Follower(name, lambda: pointer.current(store, slot) or name, opened, service.swap)
 
 
 def _fitting(folder: Path, dimensions: int) -> Bundle:

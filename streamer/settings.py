@@ -135,8 +135,17 @@ class Settings(BaseSettings):
     shadow: str = Field(
         "", description="bundle that scores beside the one in use, unseen, to be compared"
     )
+    cache: Path = Field(
+        Path("~/.cache/streamer"), description="folder of what is converted once and then read"
+    )
     encoder: str = Field(
-        "minilm-en", description="encoder by name, local folder or Hugging Face id"
+        "minilm-en",
+        description="encoder by name (minilm-en, e5-multilingual), local folder or Hugging Face id",
+    )
+    encoder_backend: str = Field(
+        "auto",
+        description="auto measures which is fastest; or part of a name, such as openvino or "
+        "torch-cpu-bf16-2x1",
     )
     encoder_batch_tokens: Count = Field(2048, description="tokens of one encoder batch")
     encoder_deadline_seconds: Positive = Field(

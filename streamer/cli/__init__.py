@@ -16,7 +16,9 @@ from streamer.cli import learn as learn
 from streamer.cli import models as models
 from streamer.cli import offpolicy as offpolicy
 from streamer.cli import operate as operate
+from streamer.cli import reencode as reencode
 from streamer.cli import run as run
+from streamer.cli import sentiment as sentiment
 from streamer.errors import StreamerError
 
 INTERRUPTED = 130
@@ -47,7 +49,10 @@ def about(
     """Decides, live, which new items a shop should launch, show and push."""
 
 
-for room in (demo, run, inspect, learn, models, offpolicy, operate, bench):
+for room in (
+    *(demo, run, inspect, learn, models, sentiment, reencode),
+    *(offpolicy, operate, bench),
+):
     room.register(app)
 
 

@@ -1,4 +1,4 @@
-"""streamer bench state | pipeline | swap"""
+"""streamer bench state | pipeline | encoder | swap"""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def register(app: typer.Typer) -> None:
         pipeline
     )
     bench.command(epilog="Example: streamer bench swap --report swap.json")(swap)
+    bench.command(epilog="Example: streamer bench encoder --infinity PYTHON --report encoder.json")(
+        encoder
+    )
     app.add_typer(bench, name="bench")
 
 
@@ -123,3 +126,48 @@ def swap(
     from streamer.report import write
 
     write(run(load(), Plan(rate, swaps, pause_seconds), typer.echo), report)
+
+
+def encoder(
+    texts: Annotated[
+        int, typer.Option(min=30, help="Real texts, in equal shares of kinds.")
+    ] = 1500,
+    repetitions: Repetitions = 3,
+    infinity: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The Python of an environment with infinity-emb[torch] and transformers<5.",
+        ),
+    ] = None,
+    kafka: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Starts a Kafka as PROGRAM DIR PORT; the embedded broker unless told.",
+        ),
+    ] = None,
+    new_items: Annotated[
+        int, typer.Option(min=0, help="Timed from topic to score; 0 leaves the topics out.")
+    ] = 100,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Ours, fp32 and only these peers; may be given more than once."),
+    ] = None,
+    report: Report = None,
+) -> None:
+    """Texts a second into vectors, against other ways to encode with the same weights."""
+    from streamer.bench.encoder import Plan, run
+    from streamer.report import write
+
+    plan = Plan(
+        texts=texts,
+        repetitions=repetitions,
+        infinity=infinity and infinity.absolute(),
+        kafka=kafka and kafka.resolve(),
+        new_items=new_items,
+        only=frozenset(only or []),
+    )
+    write(run(load(), plan, typer.echo), report)

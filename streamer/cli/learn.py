@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,9 @@ class Method(StrEnum):
     """How much of the encoder learns."""
 
     FROZEN = "frozen"
+    LORA = "lora"
+    ADALORA = "adalora"
+    FULL = "full"
 
 
 class ProgressSteps:
@@ -66,22 +70,64 @@ def train(
 
 def finetune(
     method: Annotated[
-        Method, typer.Option(help="What learns: frozen = a head on the encoder as it is.")
+        Method,
+        typer.Option(
+            help="What learns: frozen = a head on the encoder as it is; lora, adalora = small "
+            "changes to it; full = all of it but the table of words."
+        ),
     ] = Method.FROZEN,
-    seed: Annotated[int, typer.Option(help="Seed of the dev split.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 2,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Learning rate; 0 takes the method's own.")
+    ] = 0.0,
+    rank: Annotated[int, typer.Option(min=1, help="Of the changes of lora and adalora.")] = 16,
+    batch_tokens: Annotated[int, typer.Option(min=64, help="Tokens of one pass.")] = 2048,
+    accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Stop after so many epochs without a better dev AUC.")
+    ] = 1,
+    class_weights: Annotated[
+        bool, typer.Option(help="Let both classes of a language weigh the same.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of the dev split, the order and the start.")] = 0,
+    run: Annotated[
+        Path,
+        typer.Option(
+            file_okay=False, help="Checkpoints, reports and TensorBoard's events of a fine-tuning."
+        ),
+    ] = Path("runs/finetune"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from --run's checkpoint.")
+    ] = False,
     report: Report = None,
 ) -> None:
     """Train the sentiment of reviews on real ones; save the bundle, which encoders then use."""
-    from streamer.learning.finetune import BASELINE
-    from streamer.learning.finetune import finetune as run
     from streamer.report import Results, write
 
     results = Results("finetune", {"method": method.value, "seed": seed})
-    tuned = run(load(), seed, ProgressSteps())
+    if method is Method.FROZEN:
+        from streamer.learning.finetune import finetune as train_head
+
+        tuned = train_head(load(), seed, ProgressSteps())
+    else:
+        from streamer.learning.tunable import Method as Tuning
+        from streamer.learning.tuned import tune
+        from streamer.learning.tuning import TuneOptions
+
+        how = Tuning(method.value)
+        options = TuneOptions(
+            *(how, epochs, rate, rank, batch_tokens),
+            *(accumulate, patience),
+            class_weights=class_weights,
+            seed=seed,
+        )
+        results.parameters |= {"epochs": epochs, "rank": rank, "rate": options.rate}
+        tuned = tune(load(), options, run, ProgressSteps(), typer.echo, resume=resume)
     for name, value in tuned.metrics.items():
-        peer = tuned.baseline[name]
-        results.add(f"sentiment.en_{name}", value, "1", peer=BASELINE, peer_value=peer)
-        typer.echo(f"{name:<12} {value:.4f}   {BASELINE} {peer:.4f}")
+        for who, metrics in tuned.baselines.items():
+            results.add(f"sentiment.{name}", value, "1", peer=who, peer_value=metrics[name])
+        beside = ", ".join(f"{who} {metrics[name]:.4f}" for who, metrics in tuned.baselines.items())
+        typer.echo(f"{name:<14} {value:.4f}   {beside}")
     typer.echo(f"\n{tuned.text}\nsaved: {tuned.folder}")
     write(results, report)
     _in_use(tuned.refused)

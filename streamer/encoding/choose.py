@@ -1,97 +1,107 @@
-"""Which backend is fastest on this machine, by measurement, among those that are right."""
+"""Which way to run an encoder is fastest on this machine, among those that are right.
+
+It is measured once and remembered in the cache folder for the same encoder, processor and
+libraries.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import platform
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from streamer.encoding import probe
-from streamer.encoding.backends import Backend
-from streamer.encoding.backends.torch_flat import TorchFlat, load_tensors
-from streamer.encoding.projection import normalised
-from streamer.encoding.tokenizer import Tokenizer, Tokens
+from streamer import __version__
+from streamer.encoding.recipe import Recipe, matching
 from streamer.encoding.weights import Weights
 from streamer.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
-MIN_COSINE = 0.999
-"""A backend whose embedding of any probe is further than this from fp32's is not used."""
-
-_ROUNDS = 1
-_BATCHES = 2
-
-Candidate = tuple[str, Callable[[], Backend]]
+MEASURING = "streamer.encoding.measuring"
 
 
 def choose(
-    weights: Weights, tokenizer: Tokenizer, budget: int, cores: int, wanted: str = "auto"
-) -> Backend:
-    """The backend with the most tokens per second whose cosine to fp32 passes MIN_COSINE.
+    weights: Weights, encoder: str, budget: int, cores: int, wanted: str, cache: Path
+) -> Recipe:
+    """The recipe with the most tokens per second whose least cosine to fp32 is high enough.
 
-    Only those whose name contains ``wanted`` compete, unless it is "auto". Raises
-    ConfigurationError when none is left.
+    ``encoder`` is the name that ``weights`` were resolved from. Only recipes whose name contains
+    ``wanted`` compete, unless it is "auto". Raises ConfigurationError when none is left.
     """
-    tensors = load_tensors(weights)
-    batches = probe.batches(tokenizer, budget, _BATCHES)
-    truth = normalised(TorchFlat(weights, tensors, precision="fp32").forward(batches[0]))
-    best: Backend | None = None
-    best_rate = 0.0
-    for name, make in _candidates(weights, tensors, cores):
-        if wanted != "auto" and wanted not in name:
-            continue
-        backend = make()
-        cosine, rate = _cosine(backend, batches[0], truth), _rate(backend, batches)
-        log.info("backend %s: %.0f tokens/s, least cosine %.5f", name, rate, cosine)
-        if cosine >= MIN_COSINE and rate > best_rate:
-            best, best_rate = backend, rate
-    if best is None:
-        raise ConfigurationError(f"no encoder backend fits {wanted!r} on this machine")
-    log.info("encoder backend %s", best.name)
-    return best
-
-
-def _candidates(weights: Weights, tensors: Mapping[str, Tensor], cores: int) -> Iterator[Candidate]:
-    for precision, device, streams in _torch_plans(cores):
-        threads = max(1, cores // streams)
-        name = f"torch-{device}-{precision}-{streams}x{threads}"
-        yield (
-            name,
-            lambda p=precision, d=device, s=streams, t=threads: TorchFlat(  # type: ignore[misc]
-                weights, tensors, precision=p, streams=s, threads=t, device=d
-            ),
+    candidates = matching(cores, wanted)
+    if not candidates:
+        raise ConfigurationError(
+            f"no encoder backend here is called {wanted!r}; STREAMER_ENCODER_BACKEND takes auto, or "
+            f"part of: {', '.join(each.name for each in matching(cores))}"
         )
+    if len(candidates) == 1:
+        return candidates[0]
+    memory = cache / f"backend-{_circumstances(weights, budget, candidates)}.json"
+    if memory.exists():
+        return Recipe(**json.loads(memory.read_text()))
+    log.info("measuring ways to run the encoder; once on this machine")
+    arguments = (encoder, str(cache), str(budget), str(cores), wanted)
+    found = _measured(arguments)
+    _remember(memory, found)
+    return found
 
 
-def _torch_plans(cores: int) -> Iterator[tuple[str, str, int]]:
+def _measured(arguments: Sequence[str]) -> Recipe:
+    done = subprocess.run(
+        [sys.executable, "-m", MEASURING, *arguments], capture_output=True, text=True
+    )
+    lines = done.stdout.splitlines()
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+        raise ConfigurationError(
+            f"no way to run the encoder could be measured ({reason}); name one with "
+            "STREAMER_ENCODER_BACKEND"
+        )
+    for line in lines[:-1]:
+        log.info("%s", line)
+    return Recipe(**json.loads(lines[-1]))
+
+
+def _circumstances(weights: Weights, budget: int, candidates: Sequence[Recipe]) -> str:
+    """A hash of everything that the choice depends on."""
+    libraries = [f"{name} {_version(name)}" for name in ("torch", "openvino")]
+    parts = [weights.fingerprint, budget, __version__, _processor(), *libraries]
+    told = "|".join(map(str, [*parts, *(each.name for each in candidates)]))
+    return sha256(told.encode()).hexdigest()[:16]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _processor() -> str:
     if torch.cuda.is_available():
-        yield "bf16", "cuda", 1
-        yield "fp16", "cuda", 1
-        return
-    streams = sorted({1, min(2, cores)})
-    for precision in ("bf16", "fp32"):
-        for count in streams:
-            yield precision, "cpu", count
+        return torch.cuda.get_device_name()
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    about = {line.partition(":")[2] for line in lines if line.startswith(("model name", "flags"))}
+    return "".join(sorted(about)) or platform.processor()
 
 
-def _cosine(backend: Backend, batch: Sequence[Tokens], truth: NDArray[np.float32]) -> float:
-    return float((normalised(backend.forward(batch)) * truth).sum(axis=1).min())
-
-
-def _rate(backend: Backend, batches: Sequence[Sequence[Tokens]]) -> float:
-    """Tokens per second with all streams busy; the best of a few rounds, the first one aside."""
-    tokens = sum(len(text) for batch in batches for text in batch)
-    best = float("inf")
-    with ThreadPoolExecutor(backend.streams) as pool:
-        for _ in range(1 + _ROUNDS):
-            started = time.perf_counter()
-            list(pool.map(backend.forward, batches))
-            best = min(best, time.perf_counter() - started)
-    return tokens / best
+def _remember(memory: Path, recipe: Recipe) -> None:
+    """A cache that can't be written costs the next start its time, nothing else."""
+    making = memory.with_suffix(f".{time.time_ns()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        making.write_text(json.dumps(asdict(recipe)))
+        making.replace(memory)
+    except OSError as error:
+        log.warning("can't remember the backend in %s: %s", memory.parent, error)

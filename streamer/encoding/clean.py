@@ -17,6 +17,8 @@ RAW_CHARS_PER_CHAR = 8
 """Markup may take this many times the room of the text in it before the cut comes too early."""
 
 _MAX_RUN = 3
+_ESCAPED_TIMES = 2
+"""Shops' exports are often escaped once more than they should be."""
 _MAX_MARKS = 4
 _WORD_CHARS = 24
 
@@ -26,7 +28,9 @@ _TAG = regex.compile(r"</?[A-Za-z][^<>]{0,500}>")
 _URL = regex.compile(r"(?i)\b(?:https?://|www\.)(?:www\.)?([a-z0-9.-]{1,80})[!-~]{0,2000}")
 _MARKS = regex.compile(rf"(\p{{M}}{{{_MAX_MARKS}}})\p{{M}}++")
 _SPACE = regex.compile(r"[\s\p{Cc}]++")
-_INVISIBLE = regex.compile(r"[\p{Cf}\p{Cs}\p{Co}\p{Cn}\uFE00-\uFE0F\U0001F3FB-\U0001F3FF]++")
+_INVISIBLE = regex.compile(r"[\p{Cf}\p{Cs}\p{Co}\p{Cn}\u20E3\uFE00-\uFE0F\U0001F3FB-\U0001F3FF]++")
+_FLAG = regex.compile(r"([\U0001F1E6-\U0001F1FF])([\U0001F1E6-\U0001F1FF])")
+_FIRST_INDICATOR = 0x1F1E6
 _RUN = regex.compile(rf"([^\d\s])\1{{{_MAX_RUN},}}+")
 _EMOJI = regex.compile(r"[\p{Emoji_Presentation}\p{Extended_Pictographic}--[\p{ASCII}]]", regex.V1)
 
@@ -35,8 +39,9 @@ def clean(text: str, max_chars: int, reads_emoji: Callable[[str], bool]) -> str:
     """The text as the tokenizer should get it, at most ``max_chars`` long; "" if nothing is left.
 
     Markup, control and invisible characters go, full-width forms become ordinary ones, a run of
-    one character is cut to three (digits aside), an address shrinks to its host, and an emoji
-    that ``reads_emoji`` does not know is written out by its Unicode name.
+    one character is cut to three (digits aside), an address shrinks to its host, a flag becomes its
+    country's letters, and an emoji that ``reads_emoji`` does not know is written out by its Unicode
+    name.
 
     >>> clean("<b>So</b>ooooo good&nbsp;!!!!! 😍 ｆｕｌｌ", 100, lambda emoji: False)
     'So ooo good !!! smiling face with heart-shaped eyes full'
@@ -45,13 +50,15 @@ def clean(text: str, max_chars: int, reads_emoji: Callable[[str], bool]) -> str:
     text = text[:limit]
     if "<" in text:
         text = _without_markup(text)
-    if "&" in text:
-        text = html.unescape(text)
+    for _ in range(_ESCAPED_TIMES):
+        if "&" in text:
+            text = html.unescape(text)
     text = _URL.sub(r"\1 ", text)
     if not text.isascii():
         text = _plain(text)[:limit]
     text = _RUN.sub(lambda run: run[1] * _MAX_RUN, _SPACE.sub(" ", text))
     if not text.isascii():
+        text = _FLAG.sub(lambda flag: f" {_letter(flag[1])}{_letter(flag[2])} ", text)
         text = _EMOJI.sub(lambda emoji: _spelt(emoji[0], reads_emoji), text)
         text = _SPACE.sub(" ", text)
     return cut(text.strip(), max_chars)
@@ -74,6 +81,10 @@ def _without_markup(text: str) -> str:
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", _MARKS.sub(r"\1", text))
     return _INVISIBLE.sub("", _SPACE.sub(" ", text))
+
+
+def _letter(indicator: str) -> str:
+    return chr(ord("A") + ord(indicator) - _FIRST_INDICATOR)
 
 
 def _spelt(emoji: str, reads_emoji: Callable[[str], bool]) -> str:

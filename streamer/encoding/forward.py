@@ -36,9 +36,13 @@ def forward(model: Model, batch: Sequence[Work], on_split: Callable[[], None]) -
             *forward(model, batch[:half], on_split),
             *forward(model, batch[half:], on_split),
         ]
-    return [
-        each or BadEvent("not-finite", "the model's numbers are not finite") for each in results
-    ]
+    return [_result(each, work) for each, work in zip(results, batch, strict=True)]
+
+
+def _result(encoded: Encoded | None, work: Work) -> Result:
+    if encoded is None:
+        return BadEvent("not-finite", "the model's numbers are not finite")
+    return encoded._replace(sentiment=None) if work.foreign else encoded
 
 
 def _blame(model: Model, error: Exception) -> BadEvent:

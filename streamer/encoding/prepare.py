@@ -29,15 +29,14 @@ def prepare(model: Model, requests: Sequence[Request], known: Cache) -> list[Pre
         if tokens is None:
             prepared[i] = _unreadable(cleaned[i])
         else:
-            request = requests[i]
-            prepared[i] = _work(model, keys[i], tokens, request)
+            foreign = model.tokenizer.foreign(cleaned[i])
+            prepared[i] = _work(model, keys[i], tokens, requests[i], foreign)
     return [each for each in prepared if each is not None]
 
 
-def _work(model: Model, key: bytes, tokens: Tokens, request: Request) -> Work:
-    return Work(
-        key, tokens, request.kind, model, request.arrived, request.priority, requests=[request]
-    )
+def _work(model: Model, key: bytes, tokens: Tokens, request: Request, foreign: bool) -> Work:
+    kind, arrived, priority = request.kind, request.arrived, request.priority
+    return Work(key, tokens, kind, model, arrived, priority, [request], foreign)
 
 
 def _unreadable(cleaned: str) -> BadEvent:

@@ -1,4 +1,8 @@
-"""P(positive) of a review, from the pooled states of the same forward pass."""
+"""P(positive) of a review, from the pooled states of the same forward pass.
+
+A bundle holds a head and, where the encoder was fine-tuned for it, what changed in the encoder (see
+`adapter`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CARD as CARD
 from streamer.registry.bundles import TENSORS
+
+ADAPTER = "adapter.safetensors"
+PICTURE = "learning.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,14 @@ def find(store: Path, fingerprint: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle as loaded. ``identity`` tells which encoder reads reviews then, and by which head."""
+    """A bundle as loaded: ``adapter`` are the bytes of the changes to merge into the encoder, empty
+    where there are none. ``fingerprint`` tells which encoder reads reviews then, ``identity`` also
+    by which head."""
 
     name: str
     head: Head
+    adapter: bytes
+    fingerprint: str
     identity: str
 
 
@@ -62,16 +73,31 @@ def load(folder: Path) -> Bundle:
         weight, bias = found.tensors["weight"], found.tensors["bias"]
     except KeyError as error:
         raise BundleError(f"bundle {folder.name} has no sentiment in it: {error}") from None
-    head = Head(weight.astype(np.float32), float(bias[0]))
-    return Bundle(folder.name, head, _mixed(found.encoder, found.files[TENSORS]))
+    adapter = found.files.get(ADAPTER, b"")
+    fingerprint = _mixed(found.encoder, adapter) if adapter else found.encoder
+    return Bundle(
+        name=folder.name,
+        head=Head(weight.astype(np.float32), float(bias[0])),
+        adapter=adapter,
+        fingerprint=fingerprint,
+        identity=_mixed(fingerprint, found.files[TENSORS]),
+    )
 
 
 def _mixed(name: str, content: bytes) -> str:
     return sha256(name.encode() + content).hexdigest()[:32]
 
 
-def save(folder: Path, head: Head, manifest: dict[str, Any], card: str) -> None:
-    """Writes a bundle; ``manifest`` gives ``encoder``, ``encoder_fingerprint``, ``metrics``, …
-    Raises BundleError if the name is taken."""
+def save(
+    folder: Path,
+    head: Head,
+    manifest: dict[str, Any],
+    card: str,
+    adapter: bytes = b"",
+    picture: bytes = b"",
+) -> None:
+    """Writes a bundle; ``manifest`` gives ``encoder``, ``encoder_fingerprint``, ``metrics``, …;
+    ``picture`` is the learning curve. Raises BundleError if the name is taken."""
     tensors = {"weight": head.weight, "bias": np.array([head.bias], np.float32)}
-    bundles.write(folder.parent, folder.name, "sentiment", tensors, manifest, card)
+    more = {name: content for name, content in ((ADAPTER, adapter), (PICTURE, picture)) if content}
+    bundles.write(folder.parent, folder.name, "sentiment", tensors, manifest, card, more)

@@ -70,7 +70,6 @@ class EncodingService:
         cls,
         settings: Settings,
         *,
-        backend: str = "auto",
         cache: Cache | None = None,
         observer: Observer | None = None,
     ) -> EncodingService:
@@ -79,7 +78,7 @@ class EncodingService:
         Raises ConfigurationError, BundleError.
         """
         return cls(
-            Encoder.open(settings, backend),
+            Encoder.open(settings),
             batch_tokens=settings.encoder_batch_tokens,
             deadline_seconds=settings.encoder_deadline_seconds,
             cache=cache,

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 from tokenizers import Tokenizer as _Tokenizer
 
@@ -18,20 +19,28 @@ CHARS_PER_TOKEN = 10
 """A cut at this many characters per token of the model's maximum loses nothing it could read:
 even long-winded English has fewer."""
 
+FOREIGN_SHARE = 0.2
+"""Of a text's characters: an English review that quotes a Chinese word stays English."""
+
+_HAN = regex.compile(r"\p{Han}")
 _UNKNOWN = ("[UNK]", "<unk>")
 
 
 class Tokenizer:
     """One encoder's tokenizer with its prefix and maximum length.
 
-    ``max_tokens`` counts the special tokens and the prefix too.
+    ``max_tokens`` counts the special tokens and the prefix too; ``languages`` are those that the
+    encoder reads, () for all.
     """
 
-    def __init__(self, file: Path, *, prefix: str, max_tokens: int) -> None:
+    def __init__(
+        self, file: Path, *, prefix: str, max_tokens: int, languages: Sequence[str] = ()
+    ) -> None:
         self._tokenizer = _Tokenizer.from_file(str(file))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
         self._prefix = prefix
+        self._reads_han = not languages or "zh" in languages
         self._max_chars = max_tokens * CHARS_PER_TOKEN
         self._bare = len(self._tokenizer.encode(prefix).ids)
         self._unknown = {self._tokenizer.token_to_id(name) for name in _UNKNOWN}
@@ -40,6 +49,13 @@ class Tokenizer:
     def clean(self, text: str) -> str:
         """What this encoder would read of the text; "" if there is nothing."""
         return clean(text, self._max_chars, self.reads_emoji)
+
+    def foreign(self, cleaned: str) -> bool:
+        """Whether the text is in a script that the encoder has tokens for and does not understand:
+        what a head says of it means nothing."""
+        if self._reads_han or cleaned.isascii():
+            return False
+        return len(_HAN.findall(cleaned)) > FOREIGN_SHARE * len(cleaned)
 
     def tokenize(self, cleaned: Sequence[str]) -> list[Tokens | None]:
         """Token ids of each cleaned text; None where no token but the special ones comes out."""

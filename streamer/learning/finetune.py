@@ -3,196 +3,217 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import classification_report, f1_score
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
 
 from streamer import __version__
 from streamer.encoding import sentiment
 from streamer.encoding.encoder import Encoder
+from streamer.encoding.sentiment import Head
 from streamer.encoding.weights import Weights
-from streamer.learning.metrics import auc, expected_calibration_error
-from streamer.learning.pooled import pooled
-from streamer.learning.reviews import Reviews, clothing, labelled, split
-from streamer.learning.sentiment_head import (
-    MAX_LAYERS,
-    PENALTIES,
-    Candidate,
-    Labels,
-    compete,
-    threshold,
+from streamer.learning.judging import (
+    DEV_SHARE,
+    FROZEN,
+    TFIDF,
+    Judged,
+    Metrics,
+    Splits,
+    judge,
+    splits,
+    table,
+    tfidf,
 )
+from streamer.learning.pooled import pooled
+from streamer.learning.reviews import Reviews, chinese, clothing, labelled
+from streamer.learning.sentiment_head import MAX_LAYERS, PENALTIES, Candidate, compete
 from streamer.learning.steps import Steps, summing
 from streamer.registry import activate
 from streamer.settings import Settings
 
-DEV_SHARE = 0.15
-BASELINE = "TF-IDF + LR"
+ENGLISH_ONLY = "minilm-en"
 
-Floats = NDArray[np.float64]
+States = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What came of learning: a head, what changed in the encoder, how it judges each language, and
+    what the card and the manifest say besides."""
+
+    head: Head
+    judged: list[Judged]
+    adapter: bytes = b""
+    card: list[str] = field(default_factory=list)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A saved sentiment bundle; ``metrics`` and ``baseline`` are of the test reviews, ``text`` is
-    scikit-learn's classification report of them, ``refused`` says why it is not in use, if it is
-    not."""
+    """A saved sentiment bundle. ``metrics`` are of the test reviews, named like ``en_auc``, as are
+    those of the ``baselines``; ``refused`` says why it is not in use, if it is not."""
 
     folder: Path
-    metrics: dict[str, float]
-    baseline: dict[str, float]
+    metrics: Metrics
+    baselines: dict[str, Metrics]
     text: str
     refused: str = ""
 
 
 def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
-    """Trains a head on the frozen encoder with the clothing reviews, saves the bundle and makes it
-    the active one, unless it is worse than that.
+    """Trains a head on the frozen encoder, saves the bundle and makes it the active one, unless it
+    is worse than that.
 
     Raises ConfigurationError, DependencyMissing, BundleError.
     """
-    reviews = labelled(clothing())
-    train, test = split(reviews)
-    fitted, dev = train_test_split(train, test_size=DEV_SHARE, random_state=seed)
     encoder = Encoder.open(settings)
+    sets = sources(encoder.weights, seed)
+    learnt = frozen(encoder, sets, settings.encoder_batch_tokens, steps)
+    return finish(settings, encoder.weights, sets, learnt, {}, seed, steps)
+
+
+def sources(weights: Weights, seed: int) -> list[Splits]:
+    """The labelled reviews that the encoder can read."""
+    english = labelled(clothing())
+    found = [english] if weights.name == ENGLISH_ONLY else [english, chinese()]
+    return [splits(reviews, seed) for reviews in found]
+
+
+def frozen(encoder: Encoder, sets: Sequence[Splits], budget: int, steps: Steps) -> Learnt:
+    """A logistic regression on the states of the encoder as it is, one for all languages."""
+    model, width = encoder.description, encoder.weights.dimensions
     layers = min(MAX_LAYERS, encoder.weights.config["num_hidden_layers"])
-    with steps.step("encode reviews", len(reviews)) as told:
-        words = [text.text for text in reviews.texts]
-        budget = settings.encoder_batch_tokens
-        states = pooled(encoder.review, words, layers, budget, summing(told))
-    label, width = reviews.label, encoder.weights.dimensions
+    states: list[States] = []
+    for of in sets:
+        with steps.step(f"encode reviews ({of.language})", len(of.reviews)) as told:
+            words = [text.text for text in of.reviews.texts]
+            states.append(pooled(model, words, layers, budget, summing(told)))
     with steps.step("fit heads", layers * len(PENALTIES)) as told:
-        sets = (states[fitted], label[fitted], states[dev], label[dev])
-        candidates = compete(*sets, width, summing(told))
+        fitted, dev = (_together(sets, states, which) for which in ("fitted", "dev"))
+        candidates = compete(*fitted, *dev, width, summing(told))
     best = candidates[0]
-    chosen = states[:, : best.layers * width]
-    bar = threshold(label[dev], best.head.probability(chosen[dev]))
-    on_test = best.head.probability(chosen[test])
-    with steps.step("fit the baseline", 1):
-        baseline = _baseline(reviews, train, test)
-    metrics = _measure(label[test], on_test, bar)
-    text = classification_report(
-        label[test], on_test >= bar, target_names=["not recommended", "recommended"], digits=3
-    )
+    read = [each[:, : best.layers * width] for each in states]
+    judged = [
+        judge(of, best.head.probability(x[of.dev]), best.head.probability(x[of.test]))
+        for of, x in zip(sets, read, strict=True)
+    ]
+    manifest = {"method": "frozen", "layers": best.layers, "penalty": best.penalty}
+    return Learnt(best.head, judged, card=list(_frozen_lines(candidates)), manifest=manifest)
+
+
+def _together(
+    sets: Sequence[Splits], states: Sequence[States], which: str
+) -> tuple[States, np.ndarray[Any, np.dtype[np.int64]]]:
+    x = [each[getattr(of, which)] for of, each in zip(sets, states, strict=True)]
+    return np.concatenate(x), np.concatenate([of.reviews.label[getattr(of, which)] for of in sets])
+
+
+def finish(
+    settings: Settings,
+    weights: Weights,
+    sets: Sequence[Splits],
+    learnt: Learnt,
+    baselines: dict[str, Metrics],
+    seed: int,
+    steps: Steps,
+) -> Tuned:
+    """Measures the simplest way beside it and saves the bundle."""
+    with steps.step(f"fit {TFIDF}", len(sets)) as told:
+        simple: Metrics = {}
+        for done, of in enumerate(sets, 1):
+            simple |= named(of.language, tfidf(of))
+            told(done)
+    everyone = {**baselines, TFIDF: simple}
+    metrics = _all(learnt.judged)
     name = time.strftime("sentiment-%Y%m%d-%H%M%S", time.gmtime())
     folder = settings.model_store / name
-    tuned = Tuned(folder, metrics, baseline, text)
-    card = _card(name, encoder.weights, reviews, candidates, bar, tuned)
-    manifest = _manifest(encoder.weights, reviews, best, seed, bar, tuned)
-    manifest["test_fingerprint"] = _chosen(reviews, test).fingerprint
-    sentiment.save(folder, best.head, manifest, card)
+    text = "\n\n".join(f"{each.language}\n{each.text.rstrip()}" for each in learnt.judged)
+    tuned = Tuned(folder, metrics, everyone, text)
+    card = "\n".join(_card(name, weights, sets, learnt, tuned)) + "\n"
+    manifest = {
+        **learnt.manifest,
+        "encoder": weights.name,
+        "encoder_fingerprint": weights.fingerprint,
+        "seed": seed,
+        "thresholds": {each.language: each.bar for each in learnt.judged},
+        "data": [of.reviews.about for of in sets],
+        "data_fingerprint": "+".join(of.reviews.fingerprint for of in sets),
+        "test_fingerprint": "+".join(of.tested for of in sets),
+        "metrics": metrics,
+        "baselines": everyone,
+    }
+    sentiment.save(folder, learnt.head, manifest, card, learnt.adapter, learnt.picture)
     return replace(tuned, refused=activate(settings.model_store, name))
 
 
-def _chosen(reviews: Reviews, places: NDArray[np.int64]) -> Reviews:
-    texts = [reviews.texts[place] for place in places.tolist()]
-    return replace(reviews, texts=texts, label=reviews.label[places])
+def named(language: str, metrics: Metrics) -> Metrics:
+    """Metrics under the names that reports give them."""
+    return {f"{language}_{name}": value for name, value in metrics.items()}
 
 
-def _measure(label: Labels, probability: Floats, bar: float) -> dict[str, float]:
-    return {
-        "auc": auc(label, probability),
-        "macro_f1": float(f1_score(label, probability >= bar, average="macro")),
-        "accuracy": float(((probability >= bar) == label).mean()),
-        "ece": expected_calibration_error(label, probability),
-    }
+def _all(judged: Sequence[Judged]) -> Metrics:
+    return {k: v for each in judged for k, v in named(each.language, each.metrics).items()}
 
 
-def _baseline(
-    reviews: Reviews, train: NDArray[np.int64], test: NDArray[np.int64]
-) -> dict[str, float]:
-    """Words and pairs of words, balanced classes: the strongest simple way on this data."""
-    words = np.array([text.text for text in reviews.texts], object)
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
-        LogisticRegression(C=4, class_weight="balanced", max_iter=300),
-    )
-    model.fit(words[train], reviews.label[train])
-    return _measure(reviews.label[test], model.predict_proba(words[test])[:, 1], 0.5)
-
-
-def _manifest(
-    weights: Weights, reviews: Reviews, best: Candidate, seed: int, bar: float, tuned: Tuned
-) -> dict[str, object]:
-    return {
-        "method": "frozen",
-        "encoder": weights.name,
-        "encoder_fingerprint": weights.fingerprint,
-        "layers": best.layers,
-        "penalty": best.penalty,
-        "seed": seed,
-        "threshold": bar,
-        "data": reviews.about,
-        "data_fingerprint": reviews.fingerprint,
-        "metrics": tuned.metrics,
-        "baseline": {"name": BASELINE, **tuned.baseline},
-    }
+def _of(language: str, metrics: Metrics) -> Metrics:
+    start = f"{language}_"
+    return {k.removeprefix(start): v for k, v in metrics.items() if k.startswith(start)}
 
 
 def _card(
-    name: str,
-    weights: Weights,
-    reviews: Reviews,
-    candidates: list[Candidate],
-    bar: float,
-    tuned: Tuned,
-) -> str:
-    return "\n".join(_card_lines(name, weights, reviews, candidates, bar, tuned)) + "\n"
-
-
-def _card_lines(
-    name: str,
-    weights: Weights,
-    reviews: Reviews,
-    candidates: list[Candidate],
-    bar: float,
-    tuned: Tuned,
+    name: str, weights: Weights, sets: Sequence[Splits], learnt: Learnt, tuned: Tuned
 ) -> Iterator[str]:
-    best = candidates[0]
     yield f"# {name}"
     yield ""
-    yield f"P(positive) of a review, read off the frozen encoder {weights.name} by a logistic"
-    yield f"regression on the mean-pooled states of its last {best.layers} layers, calibrated (Platt)."
-    yield f"Written by `streamer finetune --method frozen`, streamer {__version__}."
+    yield f"P(positive) of a review, by one head for all languages on the encoder {weights.name},"
+    yield f"calibrated (Platt). Written by `streamer finetune --method {learnt.manifest['method']}`,"
+    yield f"streamer {__version__}."
     yield ""
-    yield f"- **Trained on** {reviews.about}"
+    for of in sets:
+        yield from _about(of.reviews)
     yield (
-        f"- **Label** the customer recommends the garment: {100 * reviews.label.mean():.1f} % of "
-        f"{len(reviews)} reviews with a text. Title and text are read."
+        "- **Split** random, 80 to 20, seed 0, each language by itself; what is chosen and "
+        f"calibrated is so on {100 * DEV_SHARE:.0f} % of the 80, and every number below is of the 20."
     )
+    bars = ", ".join(f"{each.language} {each.bar:.3f}" for each in learnt.judged)
+    yield f"- **Threshold** {bars}: the best macro-F1 on the dev reviews; {TFIDF} has balanced classes and 0.5."
     yield (
-        "- **Split** random, 80 to 20, seed 0; the head is chosen and calibrated on "
-        f"{100 * DEV_SHARE:.0f} % of the 80, and every number below is of the 20."
-    )
-    yield (
-        f"- **Threshold** {bar:.3f}, the best macro-F1 on the dev reviews; the baseline's is 0.5 "
-        "after balancing its classes, so its probabilities are not calibrated."
-    )
-    yield (
-        "- **What it can't know** it has read English reviews of clothes only: other goods share "
+        "- **What it can't know** goods and ways to speak that these reviews don't have: they share "
         "the words of praise and complaint, but not all of them."
     )
     yield ""
-    yield "| | AUC | macro-F1 | accuracy | expected calibration error |"
-    yield "|---|---|---|---|---|"
-    for who, of in (("this head", tuned.metrics), (BASELINE, tuned.baseline)):
-        yield f"| {who} | {of['auc']:.3f} | {of['macro_f1']:.3f} | {of['accuracy']:.3f} | {of['ece']:.3f} |"
+    who = [("this bundle", tuned.metrics), *tuned.baselines.items()]
+    yield from table(
+        [(of.language, name, _of(of.language, metrics)) for of in sets for name, metrics in who]
+    )
+    for each in learnt.judged:
+        yield from ("", f"Test reviews, {each.language}:", "", "```", each.text.rstrip(), "```")
+    yield from learnt.card
+
+
+def _about(reviews: Reviews) -> Iterator[str]:
+    yield f"- **Trained on** {reviews.about}"
+    yield (
+        f"- **Positive** ({reviews.language}) {reviews.meaning}: "
+        f"{100 * reviews.label.mean():.1f} % of {len(reviews)} reviews with a text."
+    )
+
+
+def _frozen_lines(candidates: Sequence[Candidate]) -> Iterator[str]:
     yield ""
-    yield "```"
-    yield tuned.text.rstrip()
-    yield "```"
-    yield ""
-    yield "Heads that competed, by the AUC of the dev reviews:"
+    yield f"The encoder is as it was; the head reads its last {candidates[0].layers} layers. Heads that"
+    yield "competed, by the AUC of the dev reviews:"
     yield ""
     yield "| layers | ridge (C) | AUC |"
     yield "|---|---|---|"
     for candidate in candidates:
         yield f"| {candidate.layers} | {candidate.penalty:g} | {candidate.auc:.4f} |"
+
+
+def as_baseline(learnt: Learnt) -> dict[str, Metrics]:
+    """A frozen head's metrics as those of a baseline."""
+    return {FROZEN: _all(learnt.judged)}

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.encoding.backends import Backend
 from streamer.encoding.model import Model
 from streamer.encoding.tokenizer import Tokens
 
@@ -23,13 +24,26 @@ def pooled(
     for a text that the encoder can't read. ``progress`` is told how many more texts are done."""
     tokenizer = model.tokenizer
     tokens = tokenizer.tokenize([tokenizer.clean(text) for text in texts])
-    found = np.zeros((len(texts), layers * model.dimensions), np.float32)
+    width = layers * model.dimensions
+    return pooled_tokens(model.backend, tokens, width, batch_tokens, layers, progress)
+
+
+def pooled_tokens(
+    backend: Backend,
+    tokens: Sequence[Tokens | None],
+    width: int,
+    batch_tokens: int,
+    layers: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+) -> NDArray[np.float32]:
+    """The same of tokenised texts; ``width`` is that of all layers together."""
+    found = np.zeros((len(tokens), width), np.float32)
 
     def run(batch: list[int]) -> None:
-        found[batch] = model.pooled([t for i in batch if (t := tokens[i]) is not None], layers)
+        found[batch] = backend.forward([t for i in batch if (t := tokens[i]) is not None], layers)
         progress(len(batch))
 
-    with ThreadPoolExecutor(model.backend.streams) as pool:
+    with ThreadPoolExecutor(backend.streams) as pool:
         for _ in pool.map(run, _batches(tokens, batch_tokens)):
             pass
     return found

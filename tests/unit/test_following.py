@@ -18,6 +18,7 @@ from streamer.following import Follower
 from streamer.judge import Judge
 from streamer.registry import bundles, pointer
 from streamer.registry.promotion import rollback
+from streamer.settings import Settings
 from tests.support.bundles import promoted, random_predictor, write_bundle
 from tests.unit.encoding.fakes import DIMENSIONS, CountingBackend, service, text
 
@@ -184,7 +185,7 @@ def test_an_encoder_takes_the_promoted_sentiment_and_forgets_what_the_old_one_re
     async def scenario() -> list[float | None]:
         serving = service(CountingBackend())
         await serving.start()
-        follower = heads.follow(tmp_path, serving)
+        follower = heads.follow(Settings(model_store=tmp_path), serving)
         seen = []
         for name in ("sentiment-glad", "sentiment-sad", "narrow", "sentiment-glad"):
             promoted(tmp_path, name)

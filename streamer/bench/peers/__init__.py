@@ -1,4 +1,4 @@
-"""Peers of the pipeline benchmark, each a program of its own that runs until it is stopped."""
+"""Peers of the benchmarks, each a program of its own that runs until it is stopped."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def quix_streams_python(folder: Path) -> str | None:
 def has_pathway(python: Path) -> bool:
     """Whether this Python has what the Pathway peer imports."""
     return _works([str(python), "-c", "import pathway, msgpack"])
+
+
+def has_infinity(python: Path) -> bool:
+    """Whether this Python has what the infinity peer imports."""
+    return _works([str(python), "-c", "import infinity_emb, torch, transformers"])
 
 
 def _works(command: Sequence[str]) -> bool:

@@ -1,8 +1,7 @@
 """BERT over one flat sequence: the texts of a batch end to end, with no padding between them.
 
-Everything but attention treats tokens one by one, so it runs on [tokens, width] at once.
-Attention runs over groups of texts of equal length, which in a batch in order of length lie
-side by side and need no mask. On a CPU the matrix products go through oneDNN with weights laid
+Everything but attention treats tokens one by one, so it runs on [tokens, width] at once; see
+`attention` for the rest. On a CPU the matrix products go through oneDNN with weights laid
 out once for it, and bias, activation and residual sum fused into them.
 """
 
@@ -13,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from streamer.encoding.backends.attention import Group, attend, by_products, fused, plan, scale
 from streamer.errors import ConfigurationError
 
 ROUND_TOKENS = 16
@@ -91,20 +92,22 @@ class FlatBert:
 
         ``ids``: the texts' token ids end to end, filled up; ``lengths`` in ascending order.
         """
-        groups = _groups(lengths)
+        groups = plan(lengths, self.shape.heads, ids.device)
         x = functional.embedding(ids, self._words)
-        x = self._norm(x + functional.embedding(self._places(groups, ids), self._positions))
+        x = self._norm(x + functional.embedding(self._places(lengths, ids), self._positions))
         states: deque[Tensor] = deque(maxlen=layers)
         for layer in self._layers:
             x = layer(x, groups)
             states.appendleft(x)
         return list(states)
 
-    def _places(self, groups: list[tuple[int, int]], ids: Tensor) -> Tensor:
-        first = self.shape.first_position
-        ranges = [torch.arange(first, first + n).repeat(times) for n, times in groups]
-        filling = torch.zeros(len(ids) - sum(map(len, ranges)), dtype=torch.long)
-        return torch.cat([*ranges, filling]).to(ids.device, non_blocking=True)
+    def _places(self, lengths: Sequence[int], ids: Tensor) -> Tensor:
+        """Each token's position in its own text; filling stands at the first."""
+        sizes = np.array(lengths)
+        places = np.zeros(len(ids), np.int64)
+        places[: sizes.sum()] = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        found = torch.from_numpy(places + self.shape.first_position)
+        return found.to(ids.device, non_blocking=True)
 
 
 class _Layer:
@@ -113,32 +116,23 @@ class _Layer:
         inputs = [f"{at}attention.self.{name}" for name in ("query", "key", "value")]
         self._heads = shape.heads
         self._activation = shape.activation
+        scales = (scale(shape.width, shape.heads), 1.0, 1.0)
+        pairs = list(zip(inputs, scales, strict=True))
         self._qkv = linear(
-            torch.cat([move(f"{name}.weight") for name in inputs]),
-            torch.cat([move(f"{name}.bias") for name in inputs]),
+            torch.cat([move(f"{name}.weight", by) for name, by in pairs]),
+            torch.cat([move(f"{name}.bias", by) for name, by in pairs]),
         )
+        self._how = by_products if linear is _Fused else fused
         self._mix = _linear(move, f"{at}attention.output.dense", linear)
         self._norm1 = _Norm(move, f"{at}attention.output.LayerNorm", shape)
         self._up = _linear(move, f"{at}intermediate.dense", linear)
         self._down = _linear(move, f"{at}output.dense", linear)
         self._norm2 = _Norm(move, f"{at}output.LayerNorm", shape)
 
-    def __call__(self, x: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-        x = self._norm1(self._mix.plus(self._attend(self._qkv(x), groups), x))
+    def __call__(self, x: Tensor, groups: Sequence[Group]) -> Tensor:
+        mixed = attend(self._qkv(x), groups, self._heads, self._how)
+        x = self._norm1(self._mix.plus(mixed, x))
         return self._norm2(self._down.plus(self._up.activated(x, self._activation), x))
-
-    def _attend(self, qkv: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-        width = qkv.shape[1] // 3
-        out = qkv.new_empty(qkv.shape[0], width)
-        start = 0
-        for length, times in groups:
-            end = start + length * times
-            q, k, v = qkv[start:end].view(times, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-            mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
-            out[start:end].view(times, length, self._heads, -1).copy_(mixed)
-            start = end
-        out[start:] = 0
-        return out
 
 
 class _Norm:
@@ -204,20 +198,10 @@ class _Mover:
     ) -> None:
         self._tensors, self._dtype, self._device = tensors, dtype, device
 
-    def __call__(self, name: str) -> Tensor:
-        return self._tensors[name].to(self._device, self._dtype)
+    def __call__(self, name: str, times: float = 1.0) -> Tensor:
+        tensor = self._tensors[name]
+        return (tensor if times == 1.0 else tensor * times).to(self._device, self._dtype)
 
 
 def _linear(move: Callable[[str], Tensor], name: str, linear: _LinearType) -> _Linear:
     return linear(move(f"{name}.weight"), move(f"{name}.bias"))
-
-
-def _groups(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Ascending lengths as (length, how many texts)."""
-    groups: list[tuple[int, int]] = []
-    for length in lengths:
-        if groups and groups[-1][0] == length:
-            groups[-1] = (length, groups[-1][1] + 1)
-        else:
-            groups.append((length, 1))
-    return groups

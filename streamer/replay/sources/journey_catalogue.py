@@ -38,6 +38,10 @@ class Catalogue:
     def __contains__(self, product_id: int) -> bool:
         return product_id in self._rows
 
+    def ids(self) -> list[int]:
+        """All products."""
+        return list(self._rows)
+
     def fuel_ids(self) -> NDArray[np.int64]:
         """The products that a pump may have metered."""
         kind = _COLUMNS.index("product_type")

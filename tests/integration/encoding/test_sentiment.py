@@ -42,7 +42,7 @@ def labelled() -> Reviews:
 
 
 def read(store: Path, texts: Sequence[Text]) -> list[Encoding]:
-    service = EncodingService.open(load(model_store=store), backend="torch-cpu-fp32")
+    service = EncodingService.open(load(model_store=store, encoder_backend="torch-cpu-fp32"))
 
     async def run() -> list[Encoding]:
         await service.start()
@@ -91,11 +91,12 @@ def test_what_finetune_saves_is_what_the_encoder_then_uses(
     tuned = tuning.finetune(settings, 0, SilentSteps())
     assert before.sentiment is None
     assert sentiment.find(tmp_path, before.fingerprint) == tuned.folder
-    assert tuned.metrics["auc"] > 0.8
+    assert tuned.metrics["en_auc"] > 0.8
     glad, sad = judged(read(tmp_path, [review(GLAD[0]), review(SAD[0])]))
     assert glad > sad
 
     card = (tuned.folder / sentiment.CARD).read_text()
-    for number in (tuned.metrics["auc"], tuned.metrics["macro_f1"], tuned.baseline["auc"]):
+    simple = tuned.baselines[tuning.TFIDF]
+    for number in (tuned.metrics["en_auc"], tuned.metrics["en_macro_f1"], simple["en_auc"]):
         assert f"{number:.3f}" in card
-    assert tuned.text.rstrip() in card
+    assert tuned.text.removeprefix("en\n").rstrip() in card

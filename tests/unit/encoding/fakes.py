@@ -24,6 +24,9 @@ class CharTokenizer:
     def clean(self, text: str) -> str:
         return text.strip()
 
+    def foreign(self, cleaned: str) -> bool:
+        return "好" in cleaned
+
     def tokenize(self, cleaned: Sequence[str]) -> list[Tokens | None]:
         return [np.array([1, *map(ord, text), 2], np.int32) if text else None for text in cleaned]
 

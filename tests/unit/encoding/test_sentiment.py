@@ -30,6 +30,8 @@ def test_a_saved_head_is_found_by_its_encoder_and_reads_back(tmp_path: Path, hea
     loaded = sentiment.load(bundle)
     np.testing.assert_array_equal(loaded.head.weight, head.weight)
     assert loaded.head.bias == head.bias
+    assert loaded.adapter == b""
+    assert loaded.fingerprint == "f1"
 
 
 def test_the_promoted_head_is_in_use_else_the_newest(tmp_path: Path, head: Head) -> None:
@@ -39,6 +41,26 @@ def test_the_promoted_head_is_in_use_else_the_newest(tmp_path: Path, head: Head)
     assert sentiment.find(tmp_path, "f1") == tmp_path / "sentiment-a"
     promoted(tmp_path, "sentiment-b")
     assert sentiment.find(tmp_path, "f1") == tmp_path / "sentiment-b"
+
+
+def test_a_tuned_encoder_has_a_fingerprint_of_its_own(tmp_path: Path, head: Head) -> None:
+    fingerprints = set()
+    for name, adapter in (("a", b""), ("b", b"one"), ("c", b"two")):
+        folder = tmp_path / f"sentiment-{name}"
+        manifest = {"encoder": "x", "encoder_fingerprint": "f1"}
+        sentiment.save(folder, head, manifest, "# card", adapter)
+        loaded = sentiment.load(folder)
+        assert loaded.adapter == adapter
+        fingerprints.add(loaded.fingerprint)
+    assert len(fingerprints) == 3
+
+
+def test_what_a_review_is_cached_under_changes_with_the_head(tmp_path: Path, head: Head) -> None:
+    other = Head(head.weight * 2, head.bias)
+    manifest = {"encoder": "x", "encoder_fingerprint": "f1"}
+    for name, mine in (("a", head), ("b", other)):
+        sentiment.save(tmp_path / name, mine, manifest, "# card")
+    assert sentiment.load(tmp_path / "a").identity != sentiment.load(tmp_path / "b").identity
 
 
 def test_a_damaged_head_is_refused(tmp_path: Path, head: Head) -> None:

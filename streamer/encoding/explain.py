@@ -1,0 +1,86 @@
+"""Which words carried a review's sentiment: by occlusion (Zeiler and Fergus, 2014), a word at a time.
+
+What a word weighs is how much the logit falls when every occurrence of it is taken out of the text.
+That costs a forward pass a word, so it is done for a reader who asks, not for every review.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.encoding.batcher import Limits, cut
+from streamer.encoding.keywords import words
+from streamer.encoding.model import Model
+from streamer.encoding.tokenizer import Tokens
+from streamer.errors import BadEvent
+
+MOST_WORDS = 128
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """``weight`` is in the logit of P(positive): above 0 it speaks for the goods."""
+
+    word: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """P(positive) of a review, and its words, the weightiest first."""
+
+    probability: float
+    keywords: list[Keyword]
+
+
+def explain(model: Model, review: str) -> Explained:
+    """Judges a review and its words. The model must have a head.
+
+    Raises BadEvent for a text that can't be read, DependencyMissing.
+    """
+    text = model.tokenizer.clean(review)
+    places: dict[str, list[tuple[int, int]]] = {}
+    for found in words(text):
+        if found.word in places or len(places) < MOST_WORDS:
+            places.setdefault(found.word, []).append((found.start, found.end))
+    variants = [text, *(_without(text, spans) for spans in places.values())]
+    logits = _logits(model, model.tokenizer.tokenize(variants))
+    if np.isnan(logits[0]):
+        raise BadEvent("unreadable-text", f"the encoder has no token for {text[:40]!r}")
+    # Of a text that is nothing but one word, nothing is left to compare with.
+    weights = np.nan_to_num(logits[0] - logits[1:])
+    found_ = [Keyword(word, float(w)) for word, w in zip(places, weights, strict=True)]
+    keywords = sorted(found_, key=lambda keyword: -abs(keyword.weight))
+    return Explained(float(1 / (1 + np.exp(-logits[0]))), keywords)
+
+
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    kept, at = [], 0
+    for start, end in spans:
+        kept.append(text[at:start])
+        at = end
+    return " ".join("".join([*kept, text[at:]]).split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    place: int
+    tokens: Tokens
+    length: int
+    arrived: float = 0.0
+
+
+def _logits(model: Model, tokens: Sequence[Tokens | None]) -> NDArray[np.float64]:
+    """NaN where nothing is left to read."""
+    variants = [_Variant(i, each, len(each)) for i, each in enumerate(tokens) if each is not None]
+    found = np.full(len(tokens), np.nan)
+    limits = Limits(BATCH_TOKENS, 0.0, model.backend.padded)
+    for batch in cut(sorted(variants, key=lambda each: each.length), limits):
+        p = np.clip(model.sentiment([each.tokens for each in batch]), 1e-9, 1 - 1e-9)
+        found[[each.place for each in batch]] = np.log(p / (1 - p))
+    return found

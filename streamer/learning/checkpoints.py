@@ -1,0 +1,48 @@
+"""Half-done learning on disk: written whole or not at all, and only taken up by the same work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.encoding.tokenizer import Tokens
+from streamer.errors import ConfigurationError
+
+FILE = "checkpoint.pt"
+
+
+def identity(options: object, tokens: Sequence[Tokens], label: NDArray[np.int64]) -> str:
+    """A hash of what is learnt from and how."""
+    digest = sha256(repr(options).encode())
+    digest.update(label.tobytes())
+    for text in tokens:
+        digest.update(text.tobytes() + b"|")
+    return digest.hexdigest()
+
+
+def save(folder: Path, identity: str, state: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    making = folder / f"{FILE}.new"
+    torch.save({"identity": identity, **state}, making)
+    making.replace(folder / FILE)
+
+
+def load(folder: Path, identity: str) -> dict[str, Any] | None:
+    """The folder's checkpoint; None where it has none. It is one's own file, and is trusted as
+    such. Raises ConfigurationError where it is of other work."""
+    file = folder / FILE
+    if not file.exists():
+        return None
+    found: dict[str, Any] = torch.load(file, weights_only=False)
+    if found["identity"] != identity:
+        raise ConfigurationError(
+            f"{file} is of other options, data or encoder; give the ones it was started with, "
+            "or another --run folder"
+        )
+    return found

@@ -1,0 +1,102 @@
+"""Reads every live item's description with another encoder, before a bundle needs it.
+
+What is to be read is asked of the state each time, so it can be stopped at any moment and goes on
+where it was, and items that come meanwhile are found too. Reviews are not read again: each counts
+once, by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from streamer import metrics
+from streamer.encoding.batcher import Priority
+from streamer.encoding.service import EncodingService
+from streamer.errors import BadEvent
+from streamer.events import Encoding, Text
+from streamer.intake import description_text
+from streamer.outputs import Outputs
+from streamer.publish import Publisher
+from streamer.replay.producing import producing
+from streamer.settings import Settings
+from streamer.state.connection import connected
+from streamer.state.coverage import Coverage, walk
+from streamer.state.keys import Keys
+from streamer.state.known import Known
+from streamer.state.store import Store
+
+Send = Callable[[list[Encoding]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Reencoder:
+    """Encodes with ``service``, hands the encodings to ``send``."""
+
+    store: Store
+    service: EncodingService
+    send: Send
+
+    async def once(self, progress: Callable[[Coverage], None] = lambda _: None) -> Coverage:
+        """All items that lack this encoder's vector, once. ``progress`` is told how many items were
+        looked at, and of how many there is a vector, those just sent among them."""
+        found = Coverage()
+        for shard in range(self.store.keys.shards):
+            async for batch in walk(self.store, shard):
+                now = await self._read(batch, found)
+                found.read += now
+                metrics.ENCODING_COVERAGE.labels(self.service.fingerprint).set(found.share)
+                progress(found)
+        return found
+
+    async def _read(self, batch: Mapping[str, Known], found: Coverage) -> int:
+        """How many of a batch were read now."""
+        fingerprint = self.service.fingerprint
+        lacking = [known for known in batch.values() if found.add(known, fingerprint)]
+        texts = [text for known in lacking if (text := _text(known))]
+        answers = await asyncio.gather(*map(self._encode, texts))
+        encodings = [answer for answer in answers if answer]
+        await self.send(encodings)
+        return len(encodings)
+
+    async def _encode(self, text: Text) -> Encoding | None:
+        """None for a text that this encoder can't read; its dead letter was written when it came."""
+        try:
+            return await self.service.encode(text, priority=Priority.REENCODE)
+        except BadEvent:
+            return None
+
+
+def _text(known: Known) -> Text | None:
+    """The description whose other vectors are there; None where a later one is on its way."""
+    content, facts = known.content, known.facts
+    if content is None or facts is None or facts.item.time != content.time:
+        return None
+    text = description_text(facts.item, "")
+    text.time, text.order, text.text_id = content.time, content.order, content.text_id
+    return text
+
+
+async def reencode(
+    settings: Settings,
+    service: EncodingService,
+    progress: Callable[[Coverage], None],
+    every_seconds: float | None = None,
+) -> Coverage:
+    """Reads what ``service``'s encoder has not read; again ``every_seconds``, for ever, where that is
+    given. Raises RedisUnavailable, BrokerUnavailable."""
+    keys = Keys(settings.group, settings.shards)
+    async with connected(settings) as client, producing(settings) as producer:
+        store = Store(client, keys, settings.user_retention_seconds)
+        outputs = Outputs(Publisher(producer), settings)
+        await service.start()
+        try:
+            encoder = Reencoder(store, service, outputs.encodings)
+            while True:
+                found = await encoder.once(progress)
+                if every_seconds is None:
+                    return found
+                await asyncio.sleep(every_seconds)
+        finally:
+            await service.stop()
