@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.assess import Assessor
 from streamer.clock import StreamClock
 from streamer.events import BEHAVIOUR_TYPES
+from streamer.intake import description_text
 from streamer.judge import Judge, Judged
 from streamer.launch.boards import boards_of
 from streamer.patience import once
-from streamer.registry import active
+from streamer.registry import Bundle, active
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Decision
@@ -41,6 +43,22 @@ class Reason:
     words: str
     contribution: float
     value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An item's description, and the item as its score sees it: ``x`` (1, features), ``stage``."""
+
+    text: str
+    bundle: Bundle
+    x: NDArray[np.float64]
+    stage: NDArray[np.int64]
+
+    def logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The item's logit with each row in the place of its description's embedding."""
+        count = len(embeddings)
+        x, stage = np.repeat(self.x, count, axis=0), np.repeat(self.stage, count)
+        return self.bundle.predictor.score(x, embeddings, stage).logit
 
 
 class Window:
@@ -103,6 +121,19 @@ class Window:
         ]
         base = float(judged.scores.contributions[0, 0])
         return [*told, Reason("base", "an average item at this stage", base, None)]
+
+    async def described(self, item_id: str) -> Described | None:
+        """An item's description and what another would do to its score; None if there is none."""
+        judged = await self._judged(item_id)
+        known = judged.items.known[0] if len(judged) else None
+        if known is None or known.facts is None:
+            return None
+        bundle = self._assess.judge.bundle
+        seen = features(
+            judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
+        )
+        text = description_text(known.facts.item, item_id).text
+        return Described(text, bundle, seen.x, judged.scores.stage)
 
     async def board(self, board: str) -> Decision | None:
         """The board as it was last decided."""

@@ -11,7 +11,6 @@ from streamer.replay.sources.complete_journey import LAST_DAY, CompleteJourney
 from streamer.topology import NEW_ITEMS
 
 FIRST_DAY = 90
-IMPRESSION_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ def journey(count: int) -> Journey:
     catalogue: list[Record] = []
     events: list[Behaviour] = []
     records: list[Record] = []
-    for record in CompleteJourney(FIRST_DAY, LAST_DAY, IMPRESSION_SHARE, "catalogue"):
+    for record in CompleteJourney(FIRST_DAY, LAST_DAY, "catalogue"):
         if record.topic is NEW_ITEMS:
             catalogue.append((record.key, record.encoded()))
         elif isinstance(record.value, Behaviour):

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from streamer import interrupt
 from streamer.cli.options import AsJson, Broker, Group, Redis
-from streamer.errors import CheckFailed
+from streamer.errors import CheckFailed, ConfigurationError
 from streamer.printable import printable
 from streamer.settings import load
 
@@ -26,7 +27,7 @@ WATCH_SECONDS = 0.5
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: streamer item 1095275 --json")(item)
     app.command(epilog="Example: streamer rank all --watch")(rank)
-    app.command(epilog="Example: streamer explain 1095275")(explain)
+    app.command(epilog="Example: streamer explain 1095275 --text")(explain)
     app.command(epilog="Example, after a new model: streamer rescore")(rescore)
 
 
@@ -44,9 +45,18 @@ def item(
 
 
 def explain(
-    item_id: ItemId, as_json: AsJson = False, redis: Redis = None, group: Group = None
+    item_id: ItemId,
+    as_json: AsJson = False,
+    text: Annotated[
+        bool, typer.Option("--text", help="Say which words of its description matter instead.")
+    ] = False,
+    redis: Redis = None,
+    group: Group = None,
 ) -> None:
     """Say why an item has its score: what each reason adds to the logit."""
+    if text:
+        _explain_text(item_id, as_json, redis, group)
+        return
     reasons = _look(redis, group, lambda window: window.explain(item_id))
     if reasons is None:
         raise CheckFailed(f"nothing is known of item {item_id}")
@@ -60,6 +70,30 @@ def explain(
         table.add_row(reason.words, value, f"{reason.contribution:+.3f}")
     table.add_row("logit", "", f"{sum(r.contribution for r in reasons):+.3f}", style="bold")
     Console().print(table)
+
+
+def _explain_text(item_id: str, as_json: bool, redis: str | None, group: str | None) -> None:
+    from streamer.cli.sentiment import told_words
+    from streamer.encoding.encoder import Encoder
+    from streamer.encoding.explain import explain_description
+
+    found = _look(redis, group, lambda window: window.described(item_id))
+    if found is None:
+        raise CheckFailed(f"the catalogue has no item {item_id}")
+    settings = load()
+    model = Encoder.open(settings).description
+    if model.fingerprint != found.bundle.encoder:
+        raise ConfigurationError(
+            f"bundle {found.bundle.name} reads another encoder than {settings.encoder}; "
+            "set STREAMER_ENCODER to the one it was trained with"
+        )
+    said = explain_description(model, found.text, found.logits)
+    if as_json:
+        typer.echo(json.dumps({"text": found.text, **dataclasses.asdict(said)}, ensure_ascii=False))
+    else:
+        console = Console()
+        console.print(escape(found.text), highlight=False)
+        console.print(f"  {told_words(said)}", highlight=False, soft_wrap=True)
 
 
 def rank(

@@ -1,24 +1,35 @@
-"""streamer train | finetune"""
+"""streamer train | tune | evaluate | finetune"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from streamer.cli.options import Report
-from streamer.errors import BundleError
+from streamer.errors import BundleError, ConfigurationError
 from streamer.settings import load
+
+if TYPE_CHECKING:
+    from streamer.learning.evaluate import Evaluation
+    from streamer.learning.fit import FitOptions
+    from streamer.report import Results
 
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: streamer train --report train.json")(train)
+    app.command(
+        epilog="Example: streamer tune --trials 40, then streamer train --tuned runs/tuned.json"
+    )(tune)
+    app.command(epilog="Example: streamer evaluate --report v.json --folder evaluation")(evaluate)
     app.command(epilog="Example: streamer finetune --method frozen --report head.json")(finetune)
 
 
@@ -51,6 +62,9 @@ class ProgressSteps:
 
 def train(
     seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
+    tuned: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Options that `tune` found.")
+    ] = None,
     report: Report = None,
 ) -> None:
     """Train the predictor on real launches and reviews; save and activate the bundle."""
@@ -58,14 +72,126 @@ def train(
     from streamer.learning.train import train as run
     from streamer.report import Results, write
 
-    results = Results("train", {"seed": seed})
-    trained = run(load(), FitOptions(seed=seed), ProgressSteps())
+    results = Results("train", {"seed": seed, "tuned": str(tuned) if tuned else None})
+    options = _tuned(tuned, seed) if tuned else FitOptions(seed=seed)
+    trained = run(load(), options, ProgressSteps())
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")
     typer.echo(f"saved: {trained.folder}")
     write(results, report)
     _in_use(trained.refused)
+
+
+def _tuned(path: Path, seed: int) -> FitOptions:
+    from streamer.learning.tune import read
+
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is not what tune writes: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path} is not what tune writes: {values!r}")
+    return read(values, seed)
+
+
+def tune(
+    trials: Annotated[int, typer.Option(min=1, help="So many more.")] = 30,
+    study: Annotated[
+        Path, typer.Option(dir_okay=False, help="The study, SQLite; goes on where it is there.")
+    ] = Path("runs/tune.sqlite"),
+    output: Annotated[
+        Path, typer.Option(dir_okay=False, help="Write the best options to this JSON file.")
+    ] = Path("runs/tuned.json"),
+    seed: Annotated[int, typer.Option(help="Seed of the sampler and of folds.")] = 0,
+    report: Report = None,
+) -> None:
+    """Search for better training options on the last of the launches that training sees."""
+    from streamer.learning.train import examples
+    from streamer.learning.tune import search, stored
+    from streamer.report import Results, write
+
+    results = Results("tune", {"trials": trials, "seed": seed})
+    steps = ProgressSteps()
+    data, _ = examples(load(), steps)
+    with steps.step("trials", trials) as told:
+        found = search(data, trials, study, seed, told)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(stored(found.options), indent=2) + "\n")
+    results.add("tune.auc", found.auc, "1", peer="defaults", peer_value=found.default_auc)
+    results.add("tune.trials", found.trials, "1")
+    write(results, report)
+    typer.echo(f"mean AUC {found.auc:.4f}, defaults {found.default_auc:.4f}; {found.trials} trials")
+    typer.echo(f"saved: {output}; use it with: streamer train --tuned {output}")
+
+
+def evaluate(
+    bundle: Annotated[
+        str | None, typer.Argument(help="A bundle's name.", show_default="the one in use")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="New trainings, and runs of each baseline that has a seed.")
+    ] = 5,
+    resamples: Annotated[
+        int, typer.Option(min=20, help="Bootstrap draws of launches for the intervals.")
+    ] = 200,
+    folder: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Write pictures and a page into this folder."),
+    ] = None,
+    report: Report = None,
+) -> None:
+    """Compare the predictor with its baselines on launches later than all it learnt from."""
+    from streamer import registry
+    from streamer.learning.evaluate import evaluate as run
+    from streamer.learning.pictures import draw
+    from streamer.report import Results, write
+
+    settings = load()
+    store = settings.model_store
+    model = registry.load(store, bundle) if bundle else registry.active(store)
+    results = Results("evaluate", {"bundle": model.name, "seeds": seeds, "resamples": resamples})
+    found = run(settings, model, seeds, resamples, ProgressSteps())
+    _tabulate(found)
+    _report(found, results)
+    write(results, report)
+    if folder:
+        draw(found, folder)
+        typer.echo(f"pictures: {folder / 'index.html'}")
+
+
+def _tabulate(found: Evaluation) -> None:
+    ages = list(found.rows[0].auc)
+    title = f"AUC on {found.items:,} launches (95 % bootstrap intervals)"
+    table = Table("", *("first sight" if a < 0 else f"{a:g} d" for a in ages), title=title)
+    for row in found.rows:
+        cells = (row.auc[age] for age in ages)
+        table.add_row(row.name, *(f"{c.value:.4f}\n{c.least:.3f}-{c.greatest:.3f}" for c in cells))
+    first = found.rows[0]
+    table.add_row("calibration error", *(f"{first.ece[age]:.4f}" for age in ages))
+    table.add_row("logit moved since first sight", *(_moved(found, age) for age in ages))
+    Console(width=150).print(table)
+
+
+def _moved(found: Evaluation, age: float) -> str:
+    return f"{found.gap[age]:.2f}" if age in found.gap else ""
+
+
+def _report(found: Evaluation, results: Results) -> None:
+    own, *others = found.rows
+    for age, interval in own.auc.items():
+        name = "first_sight" if age < 0 else f"{age:g}d"
+        results.add(f"evaluate.auc.age_{name}", interval.value, "1")
+        results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
+        results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")
+        results.add(f"evaluate.ece.age_{name}", own.ece[age], "1")
+        for row in others:
+            value = row.auc[age].value
+            results.add(
+                f"evaluate.auc.age_{name}", interval.value, "1", peer=row.name, peer_value=value
+            )
+            for seed, one in enumerate(row.by_seed[age]):
+                results.add(f"evaluate.auc.age_{name}.{row.name}.seed_{seed}", one, "1")
 
 
 def finetune(

@@ -62,9 +62,13 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
     return (line.strip() for line in lines if line.strip())
 
 
-def _told(text: str, found: Explained) -> str:
-    words = ", ".join(
+def told_words(found: Explained) -> str:
+    """The weightiest words, coloured by which way they speak."""
+    return ", ".join(
         f"[{'green' if keyword.weight > 0 else 'red'}]{escape(keyword.word)} {keyword.weight:+.2f}[/]"
         for keyword in found.keywords[:SHOWN_WORDS]
     )
-    return f"P(positive) {found.probability:.3f}  {escape(text)}\n  {words}"
+
+
+def _told(text: str, found: Explained) -> str:
+    return f"P(positive) {found.probability:.3f}  {escape(text)}\n  {told_words(found)}"

@@ -15,7 +15,6 @@ DAY = 86400.0
 FIRST_DAY = 220
 """The predictor that comes with the project learnt from launches before this day alone."""
 DAYS = 45
-IMPRESSION_SHARE = 0.05
 
 
 def source(scenario: Scenario, days: int = DAYS) -> Source:
@@ -24,7 +23,7 @@ def source(scenario: Scenario, days: int = DAYS) -> Source:
     sources: list[Source] = []
     if scenario in {"grocery", "all"}:
         last = FIRST_DAY + days - 1
-        sources.append(CompleteJourney(FIRST_DAY, last, IMPRESSION_SHARE, "catalogue"))
+        sources.append(CompleteJourney(FIRST_DAY, last, "catalogue"))
     if scenario in {"fashion", "all"}:
         start = DAY_ZERO + FIRST_DAY * DAY
         sources.append(ClothingReviews(start, start + days * DAY))

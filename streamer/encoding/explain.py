@@ -1,12 +1,13 @@
-"""Which words carried a review's sentiment: by occlusion (Zeiler and Fergus, 2014), a word at a time.
+"""Which words carried what was said of a text: by occlusion (Zeiler and Fergus, 2014), a word at a
+time.
 
 What a word weighs is how much the logit falls when every occurrence of it is taken out of the text.
-That costs a forward pass a word, so it is done for a reader who asks, not for every review.
+That costs a forward pass a word, so it is done for a reader who asks, not for every text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +19,16 @@ from streamer.encoding.model import Model
 from streamer.encoding.tokenizer import Tokens
 from streamer.errors import BadEvent
 
+Judge = Callable[[Sequence[Tokens]], NDArray[np.float64]]
+"""Gives each text of a batch a logit."""
+
 MOST_WORDS = 128
 BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """``weight`` is in the logit of P(positive): above 0 it speaks for the goods."""
+    """``weight`` is in the logit: above 0 it speaks for the goods."""
 
     word: str
     weight: float
@@ -32,7 +36,7 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """P(positive) of a review, and its words, the weightiest first."""
+    """The probability that goes with a text, and its words, the weightiest first."""
 
     probability: float
     keywords: list[Keyword]
@@ -43,13 +47,31 @@ def explain(model: Model, review: str) -> Explained:
 
     Raises BadEvent for a text that can't be read, DependencyMissing.
     """
-    text = model.tokenizer.clean(review)
+
+    def judge(batch: Sequence[Tokens]) -> NDArray[np.float64]:
+        p = np.clip(model.sentiment(batch), 1e-9, 1 - 1e-9)
+        logits: NDArray[np.float64] = np.log(p / (1 - p))
+        return logits
+
+    return _explained(model, review, judge)
+
+
+def explain_description(
+    model: Model, description: str, logits: Callable[[NDArray[np.float32]], NDArray[np.float64]]
+) -> Explained:
+    """What each word of a description does to an item's score; ``logits`` gives the item's for each
+    row of embeddings in the place of its own. Raises as `explain` does."""
+    return _explained(model, description, lambda batch: logits(model.embed(batch)))
+
+
+def _explained(model: Model, written: str, judge: Judge) -> Explained:
+    text = model.tokenizer.clean(written)
     places: dict[str, list[tuple[int, int]]] = {}
     for found in words(text):
         if found.word in places or len(places) < MOST_WORDS:
             places.setdefault(found.word, []).append((found.start, found.end))
     variants = [text, *(_without(text, spans) for spans in places.values())]
-    logits = _logits(model, model.tokenizer.tokenize(variants))
+    logits = _logits(model, model.tokenizer.tokenize(variants), judge)
     if np.isnan(logits[0]):
         raise BadEvent("unreadable-text", f"the encoder has no token for {text[:40]!r}")
     # Of a text that is nothing but one word, nothing is left to compare with.
@@ -75,12 +97,11 @@ class _Variant:
     arrived: float = 0.0
 
 
-def _logits(model: Model, tokens: Sequence[Tokens | None]) -> NDArray[np.float64]:
+def _logits(model: Model, tokens: Sequence[Tokens | None], judge: Judge) -> NDArray[np.float64]:
     """NaN where nothing is left to read."""
     variants = [_Variant(i, each, len(each)) for i, each in enumerate(tokens) if each is not None]
     found = np.full(len(tokens), np.nan)
     limits = Limits(BATCH_TOKENS, 0.0, model.backend.padded)
     for batch in cut(sorted(variants, key=lambda each: each.length), limits):
-        p = np.clip(model.sentiment([each.tokens for each in batch]), 1e-9, 1 - 1e-9)
-        found[[each.place for each in batch]] = np.log(p / (1 - p))
+        found[[each.place for each in batch]] = judge([each.tokens for each in batch])
     return found

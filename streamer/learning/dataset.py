@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,18 @@ DAY = 86400.0
 
 Floats = NDArray[np.float64]
 
+Outcome = Literal["buyers", "value", "repeat_rate", "return_rate"]
+"""What is counted of a launch until its horizon: distinct buyers, sales value, the share of buyers
+who bought again, purchases returned for each made (where a high probability is bad news)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launches:
     """Which launches are learnt from, and what success is.
 
     A launch is an item's first upsert from ``first_day`` to before ``last_day`` after ``day_zero``
-    (seconds). It is a success if the number of distinct buyers within ``horizon_days`` is strictly
-    above the ``quantile`` of its cohort: launches of the same ``cohort_days``.
+    (seconds). It is a success if its ``outcome`` within ``horizon_days`` is strictly above the
+    ``quantile`` of its cohort: launches of the same ``cohort_days``.
     """
 
     day_zero: float
@@ -35,6 +40,7 @@ class Launches:
     horizon_days: float = 56.0
     cohort_days: float = 30.0
     quantile: float = 0.8
+    outcome: Outcome = "buyers"
 
     def includes(self, item: NewItem) -> bool:
         return self.first_day <= self.day(item.time) < self.last_day
@@ -46,13 +52,15 @@ class Launches:
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Examples, a row each: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
-    (shopper actions so far), ``age`` (days), ``launch_day``, ``label`` (0 or 1), ``item``."""
+    (shopper actions so far), ``age`` (days), ``launch_day``, ``outcome`` (what the label is made
+    of), ``label`` (0 or 1), ``item``."""
 
     x: Floats
     content: NDArray[np.float32]
     actions: Floats
     age: Floats
     launch_day: Floats
+    outcome: Floats
     label: NDArray[np.int64]
     item: NDArray[np.str_]
 
@@ -85,11 +93,11 @@ def build(
 
     ``encodings`` are the descriptions' by item. Raises DependencyMissing.
     """
-    buyers = _Buyers(launches)
+    outcomes = _Outcomes(launches)
     watch = Watch(
         ages_days, launches.includes, partial(_described, encodings), fingerprint, dimensions
     )
-    return _labelled(observe(buyers.watching(source), watch, progress), buyers)
+    return _labelled(observe(outcomes.watching(source), watch, progress), outcomes)
 
 
 def _described(
@@ -100,52 +108,83 @@ def _described(
     return ()
 
 
-class _Buyers:
-    """Counts distinct buyers of each launch within the horizon while the log goes by."""
+@dataclass(slots=True)
+class _Tally:
+    """What happened to a launch within its horizon."""
+
+    purchases: Counter[str | None] = field(default_factory=Counter)
+    value: float = 0.0
+    returns: int = 0
+
+    def outcome(self, of: Outcome) -> float:
+        buyers = len(self.purchases)
+        if of == "buyers":
+            return float(buyers)
+        if of == "value":
+            return self.value
+        if of == "repeat_rate":
+            return sum(count > 1 for count in self.purchases.values()) / max(buyers, 1)
+        return self.returns / max(self.purchases.total(), 1)
+
+
+class _Outcomes:
+    """Counts what becomes of each launch within the horizon while the log goes by."""
 
     def __init__(self, launches: Launches) -> None:
         self._launches = launches
-        self.launched: dict[str, float] = {}
-        self.buyers: defaultdict[str, set[str | None]] = defaultdict(set)
+        self._launched: dict[str, float] = {}
+        self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
 
     def watching(self, records: Iterable[TimedRecord]) -> Iterator[TimedRecord]:
-        horizon = self._launches.horizon_days * DAY
         for record in records:
             event = record.value
             if isinstance(event, NewItem):
-                self.launched.setdefault(event.item_id, event.time)
-            elif isinstance(event, Behaviour) and event.type == "purchase":
-                launch = self.launched.get(event.item_id)
-                if launch is not None and event.time <= launch + horizon:
-                    self.buyers[event.item_id].add(event.user_id)
+                self._launched.setdefault(event.item_id, event.time)
+            elif isinstance(event, Behaviour):
+                self._count(event)
             yield record
+
+    def _count(self, event: Behaviour) -> None:
+        launch = self._launched.get(event.item_id)
+        if launch is None or event.time > launch + self._launches.horizon_days * DAY:
+            return
+        if event.type == "purchase":
+            tally = self._tallies[event.item_id]
+            tally.purchases[event.user_id] += 1
+            tally.value += event.value or 0.0
+        elif event.type == "return":
+            self._tallies[event.item_id].returns += 1
+
+    def outcome(self, item_id: str) -> float:
+        return self._tallies[item_id].outcome(self._launches.outcome)
 
     def labels(self) -> dict[str, int]:
         """1 for each launch strictly above its cohort's quantile, else 0."""
         cohorts: defaultdict[int, list[str]] = defaultdict(list)
-        for item_id, time in self.launched.items():
+        for item_id, time in self._launched.items():
             day = self._launches.day(time)
             if self._launches.first_day <= day < self._launches.last_day:
                 cohorts[int(day // self._launches.cohort_days)].append(item_id)
         labels: dict[str, int] = {}
         for members in cohorts.values():
-            counts = np.array([len(self.buyers[item_id]) for item_id in members])
-            bar = np.quantile(counts, self._launches.quantile)
-            labels |= {m: int(c > bar) for m, c in zip(members, counts.tolist(), strict=True)}
+            outcomes = np.array([self.outcome(item_id) for item_id in members])
+            bar = np.quantile(outcomes, self._launches.quantile)
+            labels |= {m: int(o > bar) for m, o in zip(members, outcomes.tolist(), strict=True)}
         return labels
 
     def launch_day(self, item_id: str) -> float:
-        return self._launches.day(self.launched[item_id])
+        return self._launches.day(self._launched[item_id])
 
 
-def _labelled(looks: Looks, buyers: _Buyers) -> Dataset:
-    labels, ids = buyers.labels(), looks.item.tolist()
+def _labelled(looks: Looks, outcomes: _Outcomes) -> Dataset:
+    labels, ids = outcomes.labels(), looks.item.tolist()
     return Dataset(
         x=looks.x,
         content=looks.content,
         actions=looks.actions,
         age=looks.age,
-        launch_day=np.array([buyers.launch_day(item_id) for item_id in ids]),
+        launch_day=np.array([outcomes.launch_day(item_id) for item_id in ids]),
+        outcome=np.array([outcomes.outcome(item_id) for item_id in ids]),
         label=np.array([labels[item_id] for item_id in ids]),
         item=looks.item,
     )

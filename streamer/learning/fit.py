@@ -1,81 +1,118 @@
-"""Fits the predictor: an additive model with an ensemble for uncertainty, calibrated by stage.
+"""Fits the predictor: an ensemble of small networks, calibrated by stage.
 
-Members are the models of a cross-validation grouped by item, so each example has an honest
-out-of-fold logit; on these Platt scaling is fitted for each stage (Platt, 1999). Modality dropout
-(Volkovs et al., DropoutNet, NeurIPS 2017) repeats examples with a modality masked, so that a score
-without it is learnt and not guessed.
+The networks of a cross-validation grouped by item give each example an honest held-out logit; on
+these Platt scaling is fitted for each stage (Platt, 1999). The members learn from everything. All
+of them learn from boosted trees beside the labels (see `teacher`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from streamer.learning import teacher
 from streamer.learning.dataset import Dataset
+from streamer.learning.network import Member, Modality, NetworkOptions, forward, learn
 from streamer.scoring.predictor import STAGES, Predictor, stages
-from streamer.state.features import FAMILY, FEATURES, MODALITIES, PRICE
+from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, PRICE
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+BARS = (0.5, 0.65, 0.75, 0.85, 0.9, 0.95, 0.98)
+"""Quantiles of the outcome that the networks learn to tell apart beside the label."""
+
+CALIBRATED = 0.25
+"""The share of launches, the latest, that probabilities are calibrated on: success drifts."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """``knots`` hinges a feature, ``components`` of the content, ``folds`` members, ``penalty`` the
-    inverse strength of the ridge, ``dropout`` the share of examples repeated with modalities masked."""
+    """``components`` of the content, ``members`` of the ensemble, ``folds`` that give held-out
+    logits; ``taught`` is the weight of the trees' word beside the labels'."""
 
-    knots: int = 4
     components: int = 32
+    members: int = 5
     folds: int = 5
-    penalty: float = 0.02
-    dropout: float = 0.3
+    taught: float = 0.5
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """How many models are learnt: trees, networks of folds, and members."""
+        return 2 * self.folds + self.members
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the networks learn from: their ``inputs``, which bars each outcome ``exceeds``, what
+    trees that have not seen an example's fold say of it (``taught``), and the frame that the
+    networks go into."""
+
+    frame: Predictor
+    inputs: Singles
+    exceeds: Singles
+    modalities: list[Modality]
+    folds: list[tuple[Ints, Ints]]
+    taught: Floats
+
+    def target(self, data: Dataset, taught: float) -> Floats:
+        """What a network should say of each example: the label, and with this weight the trees'
+        word."""
+        return (1 - taught) * data.label + taught * self.taught
+
+
+def prepare(
+    data: Dataset, options: FitOptions, progress: Callable[[int], None] = lambda _: None
+) -> Prepared:
+    """``progress`` is told how many folds' trees are done."""
+    frame = _frame(data, options)
+    inputs = frame.inputs(data.x, data.content)
+    splits = GroupKFold(options.folds, shuffle=True, random_state=options.seed)
+    folds = list(splits.split(inputs, groups=data.item))
+    known = np.hstack([data.x, inputs[:, -len(frame.components) :]])
+    taught = teacher.held_out(known, data.label, folds, options.seed, progress)
+    return Prepared(frame, inputs, _exceeds(data.outcome), _modalities(frame), folds, taught)
 
 
 def fit(
     data: Dataset, options: FitOptions, progress: Callable[[int], None] = lambda _: None
 ) -> Predictor:
-    """Fits a predictor; ``progress`` is told how many members are done."""
-    shape = _frame(data, options)
-    weights, content_weights, bias = [], [], []
+    """Fits a predictor; ``progress`` is told how many models are learnt."""
+    given = prepare(data, options, progress)
+    target = given.target(data, options.taught)
+    steps = iter(range(options.folds + 1, options.steps + 1))
+
+    def member(rows: Ints | slice) -> Member:
+        step = next(steps)
+        network = replace(options.network, seed=options.seed * options.steps + step)
+        learnt = learn(
+            *(given.inputs[rows], target[rows], given.exceeds[rows]), *(given.modalities, network)
+        )
+        progress(step)
+        return learnt
+
     held_out = np.zeros(len(data))
-    folds = GroupKFold(options.folds, shuffle=True, random_state=options.seed)
-    rng = np.random.default_rng(options.seed)
-    for done, (train, test) in enumerate(folds.split(data.x, groups=data.item), start=1):
-        model = _fit_member(shape, data.where(_mask(len(data), train)), options, rng)
-        design = _design(shape, data.x[test], data.content[test])
-        held_out[test] = model.decision_function(design)
-        parts = _unpack(shape, model)
-        weights.append(parts[0])
-        content_weights.append(parts[1])
-        bias.append(parts[2])
-        progress(done)
+    for train, test in given.folds:
+        held_out[test] = forward(member(train), given.inputs[test])
     slope, offset = _calibrate(held_out, data)
-    return replace(
-        shape,
-        weights=np.array(weights),
-        content_weights=np.array(content_weights),
-        bias=np.array(bias),
-        slope=slope,
-        offset=offset,
-    )
-
-
-def _mask(length: int, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
-    mask = np.zeros(length, bool)
-    mask[indices] = True
-    return mask
+    members = [member(slice(None)) for _ in range(options.members)]
+    return replace(_together(given.frame, members), slope=slope, offset=offset)
 
 
 def _frame(data: Dataset, options: FitOptions) -> Predictor:
-    """A predictor with everything but weights: scales, knots and content components."""
-    mean, scale, least, greatest, knots = _scales(data.x, options.knots)
+    """A predictor with everything but networks: scales and content components."""
+    mean, scale, least, greatest = _scales(data.x)
     components, content_mean = _principal(data.content, options.components)
-    features, count = len(FEATURES), len(components)
+    missing = np.isnan(data.x)
+    single, nothing = np.zeros(0, np.float32), np.zeros(0, np.int64)
     return Predictor(
         features=FEATURES,
         groups=tuple(MODALITIES),
@@ -84,33 +121,66 @@ def _frame(data: Dataset, options: FitOptions) -> Predictor:
         scale=scale,
         least=least,
         greatest=greatest,
-        knots=knots,
+        values=np.flatnonzero(greatest > least),
+        flags=np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0)),
         components=components,
         content_mean=content_mean,
-        weights=np.zeros((1, features, 2 + options.knots)),
-        content_weights=np.zeros((1, 1 + count)),
-        bias=np.zeros(1),
+        weights1=single,
+        bias1=single,
+        weights2=single,
+        bias2=single,
+        weights3=single,
+        bias=np.zeros(options.members),
+        termed=nothing,
+        term=np.zeros((options.members, 0)),
         slope=np.ones(len(STAGES)),
         offset=np.zeros(len(STAGES)),
     )
 
 
-def _scales(x: Floats, knots: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Mean, scale, least, greatest and standardised knots of each feature over the examples that
-    have it; least and greatest leave out one in a thousand on either side."""
-    quantiles = np.linspace(0, 1, knots + 2)[1:-1]
+def _together(frame: Predictor, members: Sequence[Member]) -> Predictor:
+    return replace(
+        frame,
+        weights1=np.stack([member.weights1 for member in members], axis=1),
+        bias1=np.stack([member.bias1 for member in members]),
+        weights2=np.stack([member.weights2 for member in members]),
+        bias2=np.stack([member.bias2 for member in members]),
+        weights3=np.stack([member.weights3 for member in members]),
+        bias=np.array([member.bias for member in members]),
+    )
+
+
+def _exceeds(outcome: Floats) -> Singles:
+    """Which of the bars each outcome is above, (rows, bars)."""
+    bars = np.unique(np.quantile(outcome, BARS))
+    return (outcome[:, None] > bars).astype(np.float32)
+
+
+def _modalities(frame: Predictor) -> list[Modality]:
+    """What an item may come without: its content, price, family and exposure."""
+    content = len(frame.values) + len(frame.flags)
+    found = [Modality(content + np.arange(len(frame.components)), np.zeros(0, np.int64))]
+    for names in (PRICE, FAMILY, EXPOSURE):
+        mine = [FEATURES.index(name) for name in names]
+        values, flags = (np.flatnonzero(np.isin(of, mine)) for of in (frame.values, frame.flags))
+        found.append(Modality(values, len(frame.values) + flags))
+    return found
+
+
+def _scales(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, scale, least and greatest of each feature over the examples that have it; least and
+    greatest leave out one in a thousand on either side, and are equal where there is nothing to
+    learn: what never varies must not weigh once it does."""
     mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
     least, greatest = np.zeros(x.shape[1]), np.zeros(x.shape[1])
-    places = np.zeros((x.shape[1], knots))
     for column in range(x.shape[1]):
         present = x[~np.isnan(x[:, column]), column]
         if len(present) and present.std() > 1e-9:
             mean[column], scale[column] = present.mean(), present.std()
             least[column], greatest[column] = np.quantile(present, [0.001, 0.999])
-            places[column] = (np.quantile(present, quantiles) - mean[column]) / scale[column]
         elif len(present):
             mean[column] = least[column] = greatest[column] = present.mean()
-    return mean, scale, least, greatest, places
+    return mean, scale, least, greatest
 
 
 def _principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats]:
@@ -123,54 +193,14 @@ def _principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats
     return right[:count] * (np.sqrt(len(present)) / singular[:count, None]), mean
 
 
-def _design(shape: Predictor, x: Floats, content: NDArray[np.float32]) -> Floats:
-    basis = np.moveaxis(shape.basis(x), 0, 2).reshape(len(x), shape.weights[0].size)
-    return np.concatenate([basis, shape.project(content)], axis=1)
-
-
-def _fit_member(
-    shape: Predictor, data: Dataset, options: FitOptions, rng: np.random.Generator
-) -> LogisticRegression:
-    repeated = rng.random(len(data)) < options.dropout
-    x, content = _dropped(data.x[repeated], data.content[repeated], rng)
-    design = np.concatenate([_design(shape, data.x, data.content), _design(shape, x, content)])
-    _silence_constants(design)
-    label = np.concatenate([data.label, data.label[repeated]])
-    model = LogisticRegression(C=options.penalty, max_iter=500, tol=1e-3)
-    return model.fit(design, label)
-
-
-def _dropped(
-    x: Floats, content: NDArray[np.float32], rng: np.random.Generator
-) -> tuple[Floats, NDArray[np.float32]]:
-    """The examples with each modality that an item may come without masked in half of them."""
-    x, content = x.copy(), content.copy()
-    content[rng.random(len(x)) < 0.5] = np.nan
-    for names in (PRICE, FAMILY):
-        start = FEATURES.index(names[0])
-        x[rng.random(len(x)) < 0.5, start : start + len(names)] = np.nan
-    return x, content
-
-
-def _silence_constants(design: Floats) -> None:
-    """What is the same in every example (such as a feature that is always missing) has nothing to
-    teach; left in, it would share the intercept's work, and weigh once it changes."""
-    design[:, np.ptp(design, axis=0) == 0] = 0.0
-
-
-def _unpack(shape: Predictor, model: LogisticRegression) -> tuple[Floats, Floats, float]:
-    coefficients = model.coef_[0]
-    basis = shape.weights.shape[1] * shape.weights.shape[2]
-    by_feature = coefficients[:basis].reshape(shape.weights.shape[1:])
-    return by_feature, coefficients[basis:], float(model.intercept_[0])
-
-
 def _calibrate(logit: Floats, data: Dataset) -> tuple[Floats, Floats]:
-    """Platt scaling of held-out logits, for each stage that has examples of both outcomes."""
+    """Platt scaling of held-out logits, for each stage that has examples of both outcomes; on the
+    latest launches, which are nearest to those to come."""
     slope, offset = np.ones(len(STAGES)), np.zeros(len(STAGES))
+    latest = data.launch_day >= np.quantile(data.launch_day, 1 - CALIBRATED)
     stage = stages(data.actions)
     for number in range(len(STAGES)):
-        mine = stage == number
+        mine = latest & (stage == number)
         if 0 < data.label[mine].sum() < mine.sum():
             platt = LogisticRegression(C=1e6).fit(logit[mine, None], data.label[mine])
             slope[number], offset[number] = platt.coef_[0, 0], platt.intercept_[0]

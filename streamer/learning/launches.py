@@ -16,14 +16,14 @@ LAUNCHES = Launches(day_zero=DAY_ZERO, first_day=90.0, last_day=309.0)
 TEST_FROM_DAY = 220.0
 AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1.0, 3.0, 7.0, 14.0, 28.0)
 """First sight is before the first sale; 0 is right after it."""
-IMPRESSION_SHARE = 0.05
 
 _STATE = Path(__file__).parent.parent / "state"
+_SOURCES = Path(__file__).parent.parent / "replay" / "sources"
 
 
-def journey(impression_share: float = IMPRESSION_SHARE) -> CompleteJourney:
+def journey(promoted: bool = True) -> CompleteJourney:
     """The year, with everything that happened in it."""
-    return CompleteJourney(impression_share=impression_share, history="full")
+    return CompleteJourney(history="full", promoted=promoted)
 
 
 def descriptions(source: CompleteJourney) -> list[Text]:
@@ -62,7 +62,7 @@ def _key(source: CompleteJourney, fingerprint: str) -> str:
         digest.update(repr(part).encode())
     own = Path(__file__).parent
     mine = [own / f"{name}.py" for name in ("replay", "looks", "dataset")]
-    for code in sorted([*_STATE.iterdir(), *mine]):
+    for code in sorted([*_STATE.iterdir(), *_SOURCES.iterdir(), *mine]):
         if code.suffix in {".py", ".lua"}:
             digest.update(code.read_bytes())
     return digest.hexdigest()[:16]

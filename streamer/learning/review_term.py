@@ -22,7 +22,7 @@ from streamer.learning.looks import Looks
 from streamer.learning.metrics import auc, expected_calibration_error
 from streamer.replay.record import Source
 from streamer.scoring.predictor import Predictor
-from streamer.state.features import FEATURES, REVIEW
+from streamer.state.features import FEATURES
 
 AGES_DAYS = (3.0, 7.0, 14.0, 28.0, 56.0)
 LATER_REVIEWS = 10
@@ -160,18 +160,14 @@ def _measure(data: Examples, logit: Floats) -> dict[str, float]:
 
 
 def graft(predictor: Predictor, term: ReviewTerm) -> Predictor:
-    """The predictor with the term in place of whatever it held of reviews.
+    """The predictor with the term beside its networks.
 
     Both must have as many members.
     """
-    own = [predictor.features.index(name) for name in REVIEW]
-    placed = [predictor.features.index(name) for name in term.features]
-    weights = predictor.weights.copy()
-    weights[:, own] = 0.0
-    weights[:, placed, 1] = term.weights
+    placed = np.array([predictor.features.index(name) for name in term.features])
     given = {
         name: getattr(predictor, name).copy() for name in ("mean", "scale", "least", "greatest")
     }
     for name, array in given.items():
         array[placed] = getattr(term, name)
-    return replace(predictor, weights=weights, **given)
+    return replace(predictor, termed=placed, term=term.weights, **given)

@@ -43,25 +43,18 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
 
     Raises DependencyMissing, BundleError.
     """
-    source = launches.journey()
-    texts = launches.descriptions(source)
-    with steps.step("encode descriptions", len(texts)) as told:
-        encodings, fingerprint, dimensions = encode(settings, texts, summing(told))
-    with steps.step("replay the year", source.total) as told:
-        data = launches.dataset(source, encodings, fingerprint, dimensions, CACHE, told)
-    train_data = data.where(data.launch_day < launches.TEST_FROM_DAY)
-    test_data = data.where(data.launch_day >= launches.TEST_FROM_DAY)
-    with steps.step("fit the members", options.folds) as told:
+    train_data, of = examples(settings, steps)
+    with steps.step("fit trees and networks", options.steps) as told:
         launch = fit(train_data, options, told)
-    transfer = learn_reviews(settings, options.folds, options.seed, steps)
+    transfer = learn_reviews(settings, options.members, options.seed, steps)
     predictor = graft(launch, transfer.term)
-    metrics = measure(predictor, test_data) | transfer.term.metrics
+    metrics = measure(predictor, of.test) | transfer.term.metrics
     name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
     manifest = {
-        "encoder": fingerprint,
-        "dimensions": dimensions,
+        "encoder": of.encoder,
+        "dimensions": of.dimensions,
         "metrics": metrics,
-        "trained_on": source.about,
+        "trained_on": of.about,
         "review_term": {"trained_on": transfer.about, "sentiment": transfer.sentiment},
         "success": {
             name: getattr(launches.LAUNCHES, name)
@@ -69,15 +62,40 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
         },
         "examples": len(train_data),
         "data_fingerprint": fingerprint_of(train_data),
-        "test_fingerprint": fingerprint_of(test_data),
+        "test_fingerprint": fingerprint_of(of.test),
         "incumbent": incumbent(
-            settings.model_store, fingerprint, lambda other: measure(other, test_data)
+            settings.model_store, of.encoder, lambda other: measure(other, of.test)
         ),
     }
-    card = _card(transfer, name, source.about, train_data, test_data, metrics, settings.encoder)
+    card = _card(transfer, name, of.about, train_data, of.test, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, card)
     refused = registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics, refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where examples come from, and those that are kept for the test."""
+
+    about: str
+    encoder: str
+    dimensions: int
+    test: Dataset
+    texts: dict[str, str]
+
+
+def examples(settings: Settings, steps: Steps) -> tuple[Dataset, Origin]:
+    """The launches to learn from, and the later ones to measure on. Raises DependencyMissing."""
+    source = launches.journey()
+    texts = launches.descriptions(source)
+    with steps.step("encode descriptions", len(texts)) as told:
+        encodings, fingerprint, dimensions = encode(settings, texts, summing(told))
+    with steps.step("replay the year", source.total) as told:
+        data = launches.dataset(source, encodings, fingerprint, dimensions, CACHE, told)
+    early = data.launch_day < launches.TEST_FROM_DAY
+    words = {text.item_id: text.text for text in texts}
+    origin = Origin(source.about, fingerprint, dimensions, data.where(~early), words)
+    return data.where(early), origin
 
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
@@ -112,9 +130,9 @@ def _card_lines(
 ) -> Iterator[str]:
     yield f"# {name}"
     yield ""
-    yield "A generalised additive model over content, price, family, exposure, behaviour and"
-    yield "reviews, an ensemble of cross-validation members, calibrated by stage (Platt). Written"
-    yield f"by `streamer train`, streamer {__version__}."
+    yield "An ensemble of small networks over content, price, family, exposure and behaviour, taught"
+    yield "by boosted trees beside the labels, with a linear term for reviews; calibrated by stage"
+    yield f"(Platt) on the latest launches. Written by `streamer train`, streamer {__version__}."
     yield ""
     yield f"- **Trained on** {about}"
     yield (

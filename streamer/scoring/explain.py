@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 REASONS = 3
 """Reasons that go out with a score."""
 
+_KIN = ("brand", "department", "category", "type")
 _FAMILY = {
     "purchases": "sells well|sells little",
     "purchases_672h": "has sold well for four weeks|has sold little for four weeks",
@@ -28,12 +29,11 @@ _PHRASES = {
     "content": "its description reads like a success|its description reads like a failure",
     "review_topics": "what reviews talk about|what reviews talk about",
     "price_log": "high price|low price",
-    "price_to_type": "expensive for its type|cheap for its type",
-    "price_to_category": "expensive for its category|cheap for its category",
+    **{f"price_to_{kind}": f"expensive for its {kind}|cheap for its {kind}" for kind in _KIN},
     "discount": "sold at a discount|sold at full price",
     **{
         f"{kind}_{name}": "|".join(f"its {kind} {side}" for side in phrase.split("|"))
-        for kind in ("brand", "category", "type")
+        for kind in _KIN
         for name, phrase in _FAMILY.items()
     },
     "exposure": "shown a lot|shown little",
@@ -47,6 +47,9 @@ _PHRASES = {
     "channel_sales_mean": "carried where much is sold|carried where little is sold",
     "channel_sales_max": "carried in a busy channel|carried in quiet channels",
     "channel_sales_sum": "wide reach|narrow reach",
+    "channel_size_mean": "carried in large channels|carried in small channels",
+    "channel_size_max": "carried in a large channel|carried in small channels",
+    "channel_size_sum": "carried all over|carried in few or small channels",
     "age_log_hours": "some time on sale|just launched",
     "views": "viewed a lot|viewed little",
     "views_1h": "many views this hour|few views this hour",
@@ -85,16 +88,11 @@ _PHRASES = {
 _UNKNOWN = {
     "content": "its description is not read yet",
     "price_log": "no price",
-    "price_to_type": "no prices of its type to compare with",
-    "price_to_category": "no prices of its category to compare with",
+    **{f"price_to_{kind}": f"no prices of its {kind} to compare with" for kind in _KIN},
     "discount": "nothing paid for it yet",
-    **{
-        f"{kind}_{name}": f"nothing known of its {kind} yet"
-        for kind in ("brand", "category", "type")
-        for name in _FAMILY
-    },
+    **{f"{kind}_{name}": f"nothing known of its {kind} yet" for kind in _KIN for name in _FAMILY},
     **dict.fromkeys(
-        ("channel_sales_mean", "channel_sales_max", "channel_sales_sum"),
+        (f"channel_{of}_{how}" for of in ("sales", "size") for how in ("mean", "max", "sum")),
         "not known where it is carried",
     ),
     "repeat": "not known who bought it",

@@ -1,26 +1,33 @@
 """P(success) of items from their features: the forward pass, in numpy.
 
-A generalised additive model (Hastie & Tibshirani, 1986): each feature has a piecewise-linear shape,
-the content vector enters through its principal components, and the logit is their sum, so that
-contributions are exact by construction. A missing feature contributes its own learnt constant. An
-ensemble of such models, each fitted on a bootstrap sample, gives the uncertainty. The logit is
-calibrated for each stage by Platt scaling (Platt, 1999), which keeps it additive.
+An ensemble of small networks over masked modalities: each input is standardised, and what is not
+there yet enters as the average, with a flag where training knew it to be missing; the content
+vector enters as its principal components. The logit is
+the mean of the members', and their standard deviation the uncertainty. It is calibrated for each
+stage by Platt scaling (Platt, 1999).
+
+What each input adds is worked out by the rescale rule of DeepLIFT (Shrikumar et al., ICML 2017)
+against an average item, all of whose inputs are zero: contributions sum to the logit. What reviews
+say is a linear term beside the networks, zero without reviews.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 STAGES = ("cold", "warming", "warm")
-BLOCK_ITEMS = 24
-"""Items whose basis is made at once: few enough to stay in a core's cache."""
+BLOCK_ITEMS = 256
+"""Items that pass through the networks at once: few enough to stay in a core's cache."""
+_STILL = 1e-6
+"""Below this an activation is as it is for the average item, and its slope there counts."""
 WARMING_EVENTS, WARM_EVENTS = 1, 30
 """Shopper actions (impressions don't count) from which an item is warming, and warm."""
 
@@ -50,12 +57,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """The arrays of a trained model; F features, K knots, C content components, E members.
+    """The arrays of a trained model; F features, of which the networks read V and the absence of G,
+    C content components, E members, H hidden units, I = V + G + C inputs.
 
-    ``mean``, ``scale``, ``least``, ``greatest``: (F,). ``knots``: (F, K), in standardised units. ``components``: (C, D),
-    ``content_mean``: (D,). ``weights``: (E, F, 2 + K), the weight of a missing feature, of the
-    value and of each hinge. ``content_weights``: (E, 1 + C). ``bias``: (E,). ``slope``,
-    ``offset``: (3,), by stage. ``group``: (F,), the modality of each feature.
+    ``mean``, ``scale``, ``least``, ``greatest``: (F,). ``values``: (V,) and ``flags``: (G,), places
+    of features. ``components``: (C, D), ``content_mean``: (D,). ``weights1``: (I, E, H), by value,
+    flag and component; ``bias1``: (E, H), ``weights2``: (E, H, H), ``bias2``:
+    (E, H), ``weights3``: (E, H), ``bias``: (E,). ``termed``: (T,), places of features, and ``term``:
+    (E, T), what their standardised values add beside the networks. ``slope``, ``offset``: (3,), by
+    stage. ``group``: (F,), the modality of each feature.
     """
 
     features: tuple[str, ...]
@@ -65,12 +75,18 @@ class Predictor:
     scale: Floats
     least: Floats
     greatest: Floats
-    knots: Floats
+    values: Ints
+    flags: Ints
     components: Floats
     content_mean: Floats
-    weights: Floats
-    content_weights: Floats
+    weights1: Singles
+    bias1: Singles
+    weights2: Singles
+    bias2: Singles
+    weights3: Singles
     bias: Floats
+    termed: Ints
+    term: Floats
     slope: Floats
     offset: Floats
 
@@ -81,59 +97,79 @@ class Predictor:
 
     def score(self, x: Floats, content: NDArray[np.float32], stage: Ints) -> Scores:
         """Scores items: ``x`` (items, F), ``content`` (items, D) and ``stage`` (items,)."""
-        shapes, members = self._additive(x)
-        projected = self.project(content)
-        members += projected @ self.content_weights.T + self.bias
+        added, members, base = self._networks(self.inputs(x, content))
+        by_feature = np.zeros(x.shape)
+        ends = np.cumsum([len(self.values), len(self.flags)])
+        by_feature[:, self.values] = added[:, : ends[0]]
+        by_feature[:, self.flags] += added[:, ends[0] : ends[1]]
+        z = self._standardised(x, self.termed)
+        by_feature[:, self.termed] += z * self.term.mean(axis=0)
         slope = self.slope[stage]
-        by_feature = slope[:, None] * shapes
+        by_feature *= slope[:, None]
         grouped = [by_feature[:, self.group == g].sum(axis=1) for g in range(len(self.groups))]
-        by_content = slope * (projected @ self.content_weights.mean(axis=0))
-        base = slope * self.bias.mean() + self.offset[stage]
-        contributions = np.column_stack([base, by_content, *grouped])
+        by_content = slope * added[:, ends[1] :].sum(axis=1, dtype=np.float64)
+        contributions = np.column_stack([slope * base + self.offset[stage], by_content, *grouped])
         logit = contributions.sum(axis=1)
         return Scores(
             probability=1 / (1 + np.exp(-logit)),
             logit=logit,
-            uncertainty=np.abs(slope) * members.std(axis=1),
+            uncertainty=np.abs(slope) * (members + z @ self.term.T).std(axis=1),
             stage=stage,
             contributions=contributions,
             by_feature=by_feature,
         )
 
-    def _additive(self, x: Floats) -> tuple[Floats, Floats]:
-        """The shape of every feature (items, F) and the sum of each member's shapes (items, E)."""
-        mean_weights = self.weights.mean(axis=0).T
-        member_weights = self.weights.transpose(2, 1, 0)
-        shapes, members = np.empty(x.shape), np.empty((len(x), len(self.bias)))
-        for start in range(0, len(x), BLOCK_ITEMS):
-            block = slice(start, start + BLOCK_ITEMS)
-            basis = self.basis(x[block])
-            members[block] = (basis @ member_weights).sum(axis=0)
-            basis *= mean_weights[:, None]
-            basis.sum(axis=0, out=shapes[block])
-        return shapes, members
-
-    def basis(self, x: Floats) -> Floats:
-        """Missing flag, standardised value and hinges of every feature; shape (2 + K, items, F).
+    def inputs(self, x: Floats, content: NDArray[np.float32]) -> Singles:
+        """What the networks read of items; shape (items, I), zero for an average item.
 
         Values beyond those seen in training count as the outermost seen.
         """
-        basis = np.empty((2 + self.knots.shape[1], *x.shape))
-        missing = np.isnan(x)
-        z = (np.clip(x, self.least, self.greatest) - self.mean) / self.scale
-        basis[0] = missing
-        basis[1] = np.where(missing, 0.0, z)
-        np.subtract(np.where(missing, -np.inf, z), self.knots.T[:, None], out=basis[2:])
-        np.maximum(basis[2:], 0.0, out=basis[2:])
-        return basis
+        unread = np.isnan(content[:, :1])
+        components = (np.where(unread, 0, content) - self.content_mean) @ self.components.T
+        return np.concatenate(
+            [
+                self._standardised(x, self.values).astype(np.float32),
+                np.isnan(x[:, self.flags]).astype(np.float32),
+                np.where(unread, 0, components).astype(np.float32),
+            ],
+            axis=1,
+        )
 
-    def project(self, content: NDArray[np.float32]) -> Floats:
-        """Missing flag and principal components of the content; shape (items, 1 + C)."""
-        missing = np.isnan(content[:, 0])
-        projected = np.zeros((len(content), 1 + len(self.components)))
-        projected[:, 0] = missing
-        projected[~missing, 1:] = (content[~missing] - self.content_mean) @ self.components.T
-        return projected
+    def _standardised(self, x: Floats, places: Ints) -> Floats:
+        """These features, zero where they are average or missing."""
+        z = np.clip(x[:, places], self.least[places], self.greatest[places])
+        z -= self.mean[places]
+        z /= self.scale[places]
+        return np.where(np.isnan(z), 0.0, z)
+
+    def _networks(self, inputs: Singles) -> tuple[Singles, Floats, float]:
+        """What each input adds to the mean logit (items, I), each member's logit (items, E), and
+        the mean logit of an average item."""
+        still1 = np.maximum(self.bias1, 0.0)
+        at2 = np.einsum("eh,ehk->ek", still1, self.weights2) + self.bias2
+        still2 = np.maximum(at2, 0.0)
+        base = np.einsum("eh,eh->e", still2, self.weights3) + self.bias
+        added, members = np.empty_like(inputs), np.empty((len(inputs), len(base)))
+        for start in range(0, len(inputs), BLOCK_ITEMS):
+            rows = slice(start, start + BLOCK_ITEMS)
+            added[rows], members[rows] = self._block(inputs[rows], still1, at2, still2)
+        return added, members + base, float(base.mean())
+
+    def _block(
+        self, inputs: Singles, still1: Singles, at2: Singles, still2: Singles
+    ) -> tuple[Singles, Singles]:
+        """What each input adds to the mean logit, and each member's distance from its base."""
+        count, width = self.bias1.shape
+        flat = self.weights1.reshape(len(self.weights1), count * width)
+        move1 = (inputs @ flat).reshape(len(inputs), count, width)
+        lift1 = np.maximum(move1 + self.bias1, 0.0) - still1
+        move2 = np.matmul(lift1.swapaxes(0, 1), self.weights2).swapaxes(0, 1)
+        lift2 = np.maximum(move2 + at2, 0.0) - still2
+        back2 = self.weights3 * _rescaled(lift2, move2, at2)
+        back1 = np.matmul(back2.swapaxes(0, 1), self.weights2.swapaxes(1, 2)).swapaxes(0, 1)
+        back1 = back1 * _rescaled(lift1, move1, self.bias1) / np.float32(count)
+        added: Singles = inputs * (back1.reshape(len(inputs), count * width) @ flat.T)
+        return added, np.einsum("neh,eh->ne", lift2, self.weights3)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What a bundle stores beside the names."""
@@ -149,21 +185,16 @@ class Predictor:
         return cls(features, groups, **{name: np.asarray(arrays[name]) for name in _ARRAYS})
 
 
-_ARRAYS = (
-    "group",
-    "mean",
-    "scale",
-    "least",
-    "greatest",
-    "knots",
-    "components",
-    "content_mean",
-    "weights",
-    "content_weights",
-    "bias",
-    "slope",
-    "offset",
+_ARRAYS = tuple(
+    field.name for field in fields(Predictor) if field.name not in {"features", "groups"}
 )
+
+
+def _rescaled(lift: Singles, move: Singles, at: Singles) -> Singles:
+    """How much of a move each rectifier lets through on its way from ``at``."""
+    moves = np.abs(move) > _STILL
+    found: Singles = np.divide(lift, move, out=np.zeros_like(move), where=moves)
+    return np.where(moves, found, at > 0)
 
 
 def stages(actions: Floats) -> Ints:

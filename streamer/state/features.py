@@ -31,7 +31,7 @@ _AT = ITEM.index
 _OF = KIN.index
 _CHANNELS = slots_of("channels")
 
-PRICE = ("price_log", "price_to_type", "price_to_category", "discount")
+PRICE = ("price_log", *(f"price_to_{kind}" for kind in KIN_KINDS), "discount")
 FAMILY = tuple(
     f"{kind}_{name}"
     for kind in KIN_KINDS
@@ -58,6 +58,9 @@ EXPOSURE = (
     "channel_sales_mean",
     "channel_sales_max",
     "channel_sales_sum",
+    "channel_size_mean",
+    "channel_size_max",
+    "channel_size_sum",
 )
 BEHAVIOUR = (
     "age_log_hours",
@@ -173,8 +176,7 @@ def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
     price = np.array([k.facts.price if k.facts else np.nan for k in items.known])
     log_price = np.log(np.maximum(price, 0.01))
     columns = [log_price]
-    for kind in ("type", "category"):
-        rows = relatives[:, KIN_KINDS.index(kind)]
+    for rows in relatives.T:
         usual = kin.x[rows, _OF["value"]] / np.maximum(kin.x[rows, _OF["quantity"]], 1.0)
         usual = np.where(usual > 0, usual, np.nan)
         columns.append(log_price - np.log(usual))
@@ -221,16 +223,22 @@ def _momentum(week: Floats, month: Floats) -> Floats:
 def _exposure(items: Touched, x: Floats, kin: KinTable, now: Floats) -> Floats:
     shown = [_log(x[:, _AT[name]] * AMOUNT_UNIT) for name in EXPOSURE[: EXPOSURE.index("channels")]]
     hashed, owner = _channels(items)
-    sales = field_at_time(KIN, kin.x, kin.channel_rows(hashed), "purchases_672h", now[owner])
-    listed = np.bincount(owner, minlength=len(items)).astype(np.float64)
-    total = np.bincount(owner, weights=sales, minlength=len(items))
-    largest = np.zeros(len(items))
+    rows, count = kin.channel_rows(hashed), items.distinct("channels")
+    lately = field_at_time(KIN, kin.x, rows, "purchases_672h", now[owner])
+    ever = kin.x[rows, _OF["purchase"]]
+    carried = [_over_channels(sales, owner, count) for sales in (lately, ever)]
+    return _stack([*shown, _log(count), *chain.from_iterable(carried)])
+
+
+def _over_channels(sales: Floats, owner: Ints, count: Floats) -> list[Floats]:
+    """Mean, maximum and sum of what the channels of each item sell; NaN for an item that is
+    carried nowhere. The sum is of all ``count`` channels, the others of those listed."""
+    listed = np.bincount(owner, minlength=len(count)).astype(np.float64)
+    total = np.bincount(owner, weights=sales, minlength=len(count))
+    largest = np.zeros(len(count))
     np.maximum.at(largest, owner, sales)
-    mean = np.divide(total, listed, out=np.zeros(len(items)), where=listed > 0)
-    count = items.distinct("channels")
-    none = count == 0
-    carried = [_log(mean), _log(largest), _log(mean * count)]
-    return _stack([*shown, _log(count), *(np.where(none, np.nan, c) for c in carried)])
+    mean = np.divide(total, listed, out=np.zeros(len(count)), where=listed > 0)
+    return [np.where(count == 0, np.nan, _log(of)) for of in (mean, largest, mean * count)]
 
 
 def _channels(items: Touched) -> tuple[Ints, Ints]:
@@ -271,8 +279,8 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
         "clicks_to_exposure": np.where(
             at["click"] > 0, _ratio(at["click"], at["exposure"] * AMOUNT_UNIT, 0.02, 50.0), np.nan
         ),
-        "returns_share": _ratio(at["return"], at["purchase"], 0.05, 20.0),
-        "hides_share": _ratio(at["hide"], engaged, 0.01, 20.0),
+        "returns_share": _ratio(at["return"], at["purchase"], 0.0, 20.0),
+        "hides_share": _ratio(at["hide"], engaged, 0.0, 20.0),
         "since_purchase_log_hours": np.where(bought, _log(np.where(bought, since, 0.0)), np.nan),
         "purchase_span_log_hours": np.where(bought, _log(np.where(bought, span, 0.0)), np.nan),
         "momentum": _momentum(at["purchases_168h"], at["purchases_672h"]),

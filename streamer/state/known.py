@@ -32,10 +32,10 @@ class Family(Struct, frozen=True, eq=False, gc=False):
     kind, in the order of KIN_KINDS, '' where there is none."""
 
     kin: tuple[str, ...]
-    by_kind: tuple[str, str, str]
+    by_kind: tuple[str, ...]
 
 
-NO_FAMILY = Family((), ("", "", ""))
+NO_FAMILY = Family((), ("",) * len(KIN_KINDS))
 
 
 class Facts(Struct, frozen=True, gc=False):
@@ -173,8 +173,7 @@ def family(kin_ids: bytes) -> Family:
     """The family whose ids stand there, a space between two."""
     ids = tuple(kin_ids.decode().split())
     by_kind = {kin.partition(":")[0]: kin for kin in ids}
-    brand, category, narrowest = (by_kind.get(kind, "") for kind in KIN_KINDS)
-    return Family(ids, (brand, category, narrowest))
+    return Family(ids, tuple(by_kind.get(kind, "") for kind in KIN_KINDS))
 
 
 _families: Remembered[bytes, Family] = Remembered(family, size=50_000)
@@ -206,9 +205,11 @@ def _watermarks(log: tuple[bytes, ...]) -> Mapping[str, int]:
 
 
 def kin_of(item: NewItem) -> list[str]:
-    """The relatives of an item: its brand, its class in the catalogue, and the class above that."""
+    """The relatives of an item: its brand, its class in the catalogue (type), the class above that
+    (category) and the one above all (department)."""
     found = [kin("brand", item.brand)] if item.brand else []
     if item.category:
+        found.append(kin("department", item.category[0]))
         found.append(kin("category", "\0".join(item.category[: max(1, len(item.category) - 1)])))
         found.append(kin("type", "\0".join(item.category)))
     return found

@@ -174,7 +174,7 @@ KIN = Layout(
         (MONTH, ("purchases", "exposure", "launches")),
     ),
 )
-"""Of a relative: a brand, type, category or channel. Its fields are fields of items."""
+"""Of a relative: a brand, department, category, type or channel. Its fields are fields of items."""
 
 REVIEWS = Layout(
     name="reviews",

@@ -23,18 +23,18 @@ from streamer.registry import active
 from streamer.replay.player import Player
 from streamer.replay.record import TimedRecord
 from streamer.replay.sources.clothing import ClothingReviews
-from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
+from streamer.replay.sources.complete_journey import DAY_ZERO
 from streamer.settings import Settings
 from streamer.topology import DEAD_LETTERS, ENCODINGS, TEXTS, USER_BEHAVIOUR
 from streamer.window import open_window
 from tests.e2e.outcome import complaints, settled
 from tests.e2e.raw import garments, journey_day, together
+from tests.support.journey import busy_day
 from tests.support.logs import read
 from tests.support.processes import REPOSITORY, call, metric, own_group, running, said
 from tests.unit.replay.records import Listed
 
 DAY = 92
-IMPRESSION_SHARE = 0.005
 FEWEST_REVIEWS, MOST_REVIEWS = 20, 30
 
 
@@ -69,7 +69,7 @@ def piece(
 
 
 def journey() -> list[TimedRecord]:
-    return list(CompleteJourney(DAY, DAY, IMPRESSION_SHARE))
+    return list(busy_day(DAY))
 
 
 def clothing(items: set[str]) -> list[TimedRecord]:
@@ -84,7 +84,7 @@ async def _send(settings: Settings, records: list[TimedRecord]) -> None:
 
 
 async def _impressions(settings: Settings) -> pd.Series[int]:
-    """Promotions are replayed as a random sample: they are counted as they lie in the topic."""
+    """Most promotions are left out: they are counted as they lie in the topic."""
     events = [msgpack.unpackb(r.value) for r in await read(settings, USER_BEHAVIOUR.name)]
     shown = [event["item_id"] for event in events if event["type"] == "impression"]
     assert len(shown) > 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import islice
 
 import msgspec
 import numpy as np
@@ -15,11 +14,12 @@ from streamer.registry import active
 from streamer.replay.producing import producing
 from streamer.replay.record import TimedRecord
 from streamer.replay.sources.clothing import ClothingReviews
-from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
+from streamer.replay.sources.complete_journey import DAY_ZERO
 from streamer.settings import Settings
 from streamer.topology import ENCODINGS, TEXTS, USER_BEHAVIOUR
 from streamer.wire import pack
 from tests.support.bundles import DIMENSIONS
+from tests.support.journey import busy_day
 from tests.support.logs import read
 
 DAY = 92
@@ -33,7 +33,7 @@ _read_text = msgspec.msgpack.Decoder(Text).decode
 
 def inputs() -> Inputs:
     """The same every time. Every event has an id, so that texts are called alike in every run."""
-    records = [*islice(CompleteJourney(DAY, DAY, 0.005), SALES), *_reviews()]
+    records = [*_sales(), *_reviews()]
     found: Inputs = defaultdict(list)
     for number, record in enumerate(sorted(records, key=lambda record: record.time)):
         found[record.topic.name].append((record.key, _identified(record, number)))
@@ -41,6 +41,12 @@ def inputs() -> Inputs:
     behaviour += behaviour[-TWICE:]
     behaviour += [(b"broken-%d" % number, b"\x00not an event") for number in range(BROKEN)]
     return found
+
+
+def _sales() -> list[TimedRecord]:
+    """Most promotions come before the first sale of a week: so many of a day, evenly."""
+    day = list(busy_day(DAY))
+    return day[:: len(day) // SALES][:SALES]
 
 
 def _reviews() -> list[TimedRecord]:

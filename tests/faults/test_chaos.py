@@ -28,7 +28,7 @@ from tests.support.snapshot import Snapshot, differences, snapshot
 
 pytestmark = pytest.mark.faults
 
-DAY, IMPRESSION_SHARE = 92, 0.05
+DAY = 92
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def sales() -> list[TimedRecord]:
-    return list(islice(CompleteJourney(DAY, 700, IMPRESSION_SHARE), EVENTS))
+    return list(islice(CompleteJourney(DAY, 700), EVENTS))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

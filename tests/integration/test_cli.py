@@ -85,6 +85,18 @@ def test_explain_adds_up_to_the_logit(shop: Shop) -> None:
     assert last == ["logit", f"{logit:+.3f}"]
 
 
+def test_explain_text_weighs_the_words_of_the_description(shop: Shop) -> None:
+    found = said(shop.settings, shop.folder, "explain", FAVOURITE, "--text", "--json")
+    words = {keyword["word"] for keyword in found["keywords"]}
+    assert words
+    assert all(word.lower() in found["text"].lower() for word in words)
+    sizes = [abs(keyword["weight"]) for keyword in found["keywords"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert found["text"] in told(shop, "explain", FAVOURITE, "--text").replace("\n", " ")
+    answer = refused(shop.settings, shop.folder, "explain", "nobody", "--text")
+    assert answer == (8, "error: the catalogue has no item nobody")
+
+
 def test_rescore_tells_every_item_again(shop: Shop) -> None:
     before = len(asyncio.run(read(shop.settings, ITEM_SCORES.name)))
     done = call(shop.settings, shop.folder, "rescore")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer import registry
 from streamer.registry import promotion
@@ -20,8 +22,10 @@ SHIPPED = REPOSITORY / "model_store"
 
 def random_predictor(seed: int = 0, members: int = 3) -> Predictor:
     rng = np.random.default_rng(seed)
-    features, knots, components = len(FEATURES), 3, 4
+    features, components, width = len(FEATURES), 4, 8
     group = [g for g, names in enumerate(MODALITIES.values()) for _ in names]
+    single = partial(_normal, rng)
+    read = np.array([i for i, name in enumerate(FEATURES) if name not in MODALITIES["reviews"]])
     return Predictor(
         features=FEATURES,
         groups=tuple(MODALITIES),
@@ -30,15 +34,25 @@ def random_predictor(seed: int = 0, members: int = 3) -> Predictor:
         scale=rng.uniform(0.5, 2, features),
         least=np.full(features, -50.0),
         greatest=np.full(features, 50.0),
-        knots=np.sort(rng.normal(size=(features, knots)), axis=1),
+        values=read,
+        flags=read[::2],
         components=rng.normal(size=(components, DIMENSIONS)) / np.sqrt(DIMENSIONS),
         content_mean=rng.normal(size=DIMENSIONS) / 20,
-        weights=rng.normal(scale=0.1, size=(members, features, 2 + knots)),
-        content_weights=rng.normal(scale=0.3, size=(members, 1 + components)),
+        weights1=single(0.1, len(read) + len(read[::2]) + components, members, width),
+        bias1=single(1.0, members, width),
+        weights2=single(0.5, members, width, width),
+        bias2=single(1.0, members, width),
+        weights3=single(0.5, members, width),
         bias=rng.normal(size=members),
+        termed=np.array([FEATURES.index("sentiment"), FEATURES.index("rating")]),
+        term=rng.uniform(0, 0.3, (members, 2)),
         slope=np.array([0.8, 1.0, 1.2]),
         offset=np.array([-0.1, 0.0, 0.1]),
     )
+
+
+def _normal(rng: np.random.Generator, scale: float, *shape: int) -> NDArray[np.float32]:
+    return rng.normal(scale=scale, size=shape).astype(np.float32)
 
 
 def write_bundle(store: Path, name: str = "random", seed: int = 0, **about: Any) -> Path:

@@ -17,16 +17,17 @@ from streamer.events import Behaviour
 from streamer.replay.record import TimedRecord
 from streamer.replay.sources.journey_catalogue import Catalogue
 from streamer.replay.sources.journey_promotions import (
-    DAY_SECONDS,
+    NIGHT_SECONDS,
     SURFACES,
     WEEKS,
-    sample_exposures,
+    promotions,
     week_start,
 )
 from streamer.replay.sources.journey_sales import load_sales
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
 DAY_ZERO = datetime(2017, 1, 1, tzinfo=UTC).timestamp()
+DAY_SECONDS = 86400.0
 LAST_DAY = 365
 """The last purchases are made in the night after New Year's Eve."""
 
@@ -41,8 +42,8 @@ Make = Callable[[NDArray[np.int64]], list[TimedRecord]]
 class CompleteJourney:
     """The days from ``first_day`` to ``last_day``, both included, since 2017-01-01 (UTC).
 
-    ``impression_share`` is the share of the promotions that are replayed; each stands for
-    1/share impressions, so sums over a sample are unbiased estimates of the whole. What was
+    A week's promotions come in as one report for each product and surface, an impression of as
+    many stores as show it; ``promoted`` leaves them in. What was
     before ``first_day`` comes first, as ``history``: nothing; the `catalogue`, i.e. the items
     launched earlier that are still bought or promoted; or all of it, `full`. Raises
     DependencyMissing, ConfigurationError.
@@ -54,42 +55,40 @@ class CompleteJourney:
         self,
         first_day: int = 0,
         last_day: int = LAST_DAY,
-        impression_share: float = 0.05,
         history: History = "none",
+        promoted: bool = True,
     ) -> None:
-        if not 0 <= first_day <= last_day or not 0 <= impression_share <= 1:
+        if not 0 <= first_day <= last_day:
             raise ConfigurationError(
-                f"Complete Journey needs 0 <= first day <= last day and a share from 0 to 1, not "
-                f"{first_day}, {last_day} and {impression_share}"
+                f"Complete Journey needs 0 <= first day <= last day, not {first_day} and {last_day}"
             )
-        self._weight = 1 / impression_share if impression_share else 0.0
         self._catalogue = Catalogue()
         self._sales = load_sales(self._catalogue.fuel_ids())
         since, until = DAY_ZERO + first_day * DAY_SECONDS, DAY_ZERO + (last_day + 1) * DAY_SECONDS
         begin = DAY_ZERO if history == "full" else since
-        self._exposures = sample_exposures(
-            self._sales.product_ids, impression_share, _weeks_within(begin, until)
+        self._promotions = promotions(
+            self._sales.product_ids, _weeks_within(begin, until) if promoted else range(0)
         )
         self._select(since, until, history)
-        self.about = _about(impression_share)
+        self.about = _about(promoted)
         self._name_everything()
 
     def _select(self, since: float, until: float, history: History) -> None:
         """Puts what is replayed in order: by time, of equal time items first."""
-        sales, shown = self._sales, self._exposures
+        sales, shown = self._sales, self._promotions
         begin = 0.0 if history == "full" else since
         lines = np.flatnonzero((sales.time >= begin) & (sales.time < until))
-        exposures = np.flatnonzero((shown.time >= begin) & (shown.time < until))
+        reports = np.flatnonzero((shown.time >= begin) & (shown.time < until))
         launch = sales.time[sales.first_line]
         carried = np.zeros(len(launch), bool)
         if history == "catalogue":
             carried[sales.product[lines]] = True
-            carried[shown.product[exposures]] = True
+            carried[shown.product[reports]] = True
         listed = np.array([int(p) in self._catalogue for p in sales.product_ids])
         items = np.flatnonzero(listed & (launch < until) & ((launch >= begin) | carried))
-        time = np.concatenate([launch[items], sales.time[lines], shown.time[exposures]])
-        kind = np.repeat([_ITEM, _PURCHASE, _IMPRESSION], [len(items), len(lines), len(exposures)])
-        row = np.concatenate([items, lines, exposures])
+        time = np.concatenate([launch[items], sales.time[lines], shown.time[reports]])
+        kind = np.repeat([_ITEM, _PURCHASE, _IMPRESSION], [len(items), len(lines), len(reports)])
+        row = np.concatenate([items, lines, reports])
         order = np.lexsort((row, kind, time))
         self._kind, self._row = kind[order].astype(np.int8), row[order]
         self.total = len(order)
@@ -163,25 +162,24 @@ class CompleteJourney:
         ]
 
     def _impressions(self, rows: NDArray[np.int64]) -> list[TimedRecord]:
-        shown = self._exposures
-        columns = (shown.time, shown.product, shown.store, shown.week, shown.surface)
+        shown = self._promotions
+        columns = (shown.time, shown.product, shown.stores, shown.week, shown.surface)
         return [
             TimedRecord(
                 USER_BEHAVIOUR,
                 self._keys[product],
                 Behaviour(
                     time=time,
-                    event_id=f"{SURFACES[surface]}-{week}-{store}-{self._item_ids[product]}",
+                    event_id=f"{SURFACES[surface]}-{week}-{self._item_ids[product]}",
                     item_id=self._item_ids[product],
                     type="impression",
-                    quantity=self._weight,
+                    quantity=float(stores),
                     surface=SURFACES[surface],
-                    channel=self._stores[store],
                 ),
                 time,
                 "impression",
             )
-            for time, product, store, week, surface in _rows(columns, rows)
+            for time, product, stores, week, surface in _rows(columns, rows)
         ]
 
 
@@ -205,16 +203,16 @@ def _weeks_within(since: float, until: float) -> range:
     fit = [
         week
         for week in range(1, WEEKS + 1)
-        if week_start(week) < until and week_start(week) + DAY_SECONDS > since
+        if week_start(week) < until and week_start(week) + NIGHT_SECONDS > since
     ]
     return range(fit[0], fit[-1] + 1) if fit else range(0)
 
 
-def _about(share: float) -> str:
+def _about(promoted: bool) -> str:
     shown = (
-        f"{100 * share:.3g}% of its weekly promotions are replayed as impressions, each standing "
-        f"for {1 / share:.3g}, at a made-up minute of their week's first day."
-        if share
+        "Of its weekly promotions it is reported in how many stores a product is on display or in "
+        "the mailer, at a made-up minute of the night in which the week begins."
+        if promoted
         else "Its promotions are left out."
     )
     return (

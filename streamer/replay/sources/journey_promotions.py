@@ -1,4 +1,4 @@
-"""Complete Journey's weekly promotions as a sample of exposures."""
+"""Complete Journey's weekly promotions, as the report of how widely each product is shown."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from streamer.replay.sources.packaged import parquet
 SHOP_ZONE = ZoneInfo("America/New_York")
 FIRST_WEEKS_SUNDAY = datetime(2017, 1, 1, tzinfo=SHOP_ZONE)
 WEEKS = 53
-DAY_SECONDS = 86400.0
+NIGHT_SECONDS = 6 * 3600.0
+"""How long after midnight a week's reports come in."""
 
 SURFACES = ("display", "mailer")
 _NOWHERE = "0"
 _ROWS_AT_ONCE = 500_000
-_BITS = ((0, 1), (1, 6), (7, 20), (27, 37))
-"""Lowest bit and width of surface, week, store and product in an exposure's number."""
+_BITS = ((20, 1), (21, 6), (0, 20), (27, 37))
+"""Lowest bit and width of surface, week, store and product in an exposure's number. The store's are
+the last, so that the exposures of one report are neighbours."""
+_STORE_BITS = np.uint64(_BITS[2][1])
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 Floats = NDArray[np.float64]
@@ -30,15 +33,15 @@ Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exposures:
-    """One entry an exposure: a product shown in a store during a week on a surface.
+class Promotions:
+    """One entry a report: a product is shown in ``stores`` of them during a week on a surface.
 
     ``product`` is an index into the ids that were asked for, ``surface`` into `SURFACES`.
     """
 
     time: Floats
     product: NDArray[np.int32]
-    store: NDArray[np.int32]
+    stores: NDArray[np.int64]
     week: NDArray[np.int32]
     surface: NDArray[np.int32]
 
@@ -55,21 +58,37 @@ def week_start(week: int) -> float:
     return datetime(monday.year, monday.month, monday.day, tzinfo=SHOP_ZONE).timestamp()
 
 
-def sample_exposures(product_ids: NDArray[np.int64], share: float, weeks: range) -> Exposures:
-    """The exposures of the products in ``weeks`` whose hash falls into ``share`` (0 to 1).
+def promotions(product_ids: NDArray[np.int64], weeks: range) -> Promotions:
+    """The promotions of the products in ``weeks``.
 
-    Whether one is taken depends on nothing but itself, so a larger share contains a smaller one.
-    A product listed twice for a week, store and surface is one exposure. Raises
-    DependencyMissing.
+    A product listed twice for a week, store and surface is shown there once. Each report's minute
+    of the night depends on nothing but itself. Raises DependencyMissing.
     """
-    batches = _batches() if share and weeks else ()
-    keys = [_keys(batch, product_ids, weeks, share) for batch in batches]
-    key = np.unique(np.concatenate([*keys, np.empty(0, np.uint64)]))
+    key, stores = _reports(product_ids, weeks)
     starts = np.array([week_start(week) for week in range(1, WEEKS + 1)])
-    surface, week, store, product = _unpacked(key)
-    time = starts[week - 1] + DAY_SECONDS * _fraction(_mixed(_mixed(key)))
+    surface, week, _, product = _unpacked(key)
+    time = starts[week - 1] + NIGHT_SECONDS * _fraction(_mixed(key))
     order = np.argsort(time, kind="stable")
-    return Exposures(time[order], product[order], store[order], week[order], surface[order])
+    return Promotions(time[order], product[order], stores[order], week[order], surface[order])
+
+
+def _reports(product_ids: NDArray[np.int64], weeks: range) -> tuple[Hashes, NDArray[np.int64]]:
+    """Every report's number, without a store, and in how many stores."""
+    batches = _batches() if weeks else ()
+    keys = [_keys(batch, product_ids, weeks) for batch in batches]
+    shown = np.concatenate([*keys, np.empty(0, np.uint64)])
+    del keys
+    shown.sort()
+    report = shown[_first_of_each(shown)] >> _STORE_BITS
+    starts = np.flatnonzero(_first_of_each(report))
+    return report[starts] << _STORE_BITS, np.diff(starts, append=len(report))
+
+
+def _first_of_each(ordered: Hashes) -> NDArray[np.bool_]:
+    """Which are not what stands before them."""
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return first
 
 
 def _batches() -> Any:
@@ -78,7 +97,7 @@ def _batches() -> Any:
     return file.iter_batches(_ROWS_AT_ONCE, columns=columns)
 
 
-def _keys(batch: Any, product_ids: NDArray[np.int64], weeks: range, share: float) -> Hashes:
+def _keys(batch: Any, product_ids: NDArray[np.int64], weeks: range) -> Hashes:
     ids, stores, week = (
         batch.column(name).to_numpy() for name in ("product_id", "store_id", "week")
     )
@@ -87,9 +106,8 @@ def _keys(batch: Any, product_ids: NDArray[np.int64], weeks: range, share: float
     found = []
     for surface, column in enumerate(("display_location", "mailer_location")):
         rows = wanted & _shown(batch.column(column))
-        key = _packed(surface, week[rows], stores[rows], product[rows])
-        found.append(key[_fraction(_mixed(key)) < share])
-    return np.concatenate(found)
+        found.append(_packed(surface, week[rows], stores[rows], product[rows]))
+    return np.unique(np.concatenate(found))
 
 
 def _shown(column: Any) -> NDArray[np.bool_]:
@@ -99,8 +117,8 @@ def _shown(column: Any) -> NDArray[np.bool_]:
 
 
 def _packed(surface: int, *fields: Any) -> Hashes:
-    """An exposure as one number: surface, then week, store and product at their lowest bits."""
-    key = np.full(len(fields[0]), surface, np.uint64)
+    """An exposure as one number: surface, week, store and product, each at its lowest bit."""
+    key = np.full(len(fields[0]), surface << _BITS[0][0], np.uint64)
     for (low, _), field in zip(_BITS[1:], fields, strict=True):
         key |= np.asarray(field).astype(np.uint64) << np.uint64(low)
     return key

@@ -81,7 +81,7 @@ def shop(events: int) -> list[TimedRecord]:
 
 
 def test_everything_arrives_and_each_item_stays_in_order(settings: Settings) -> None:
-    source = CompleteJourney(92, 92, 0.05)
+    source = CompleteJourney(92, 92)
     expected = [(record.topic.name, record.key, record.encoded()) for record in source]
 
     async def scenario() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from streamer.encoding.adapter import merged
 from streamer.encoding.backends.torch_flat import TorchFlat, load_tensors
-from streamer.encoding.explain import explain
+from streamer.encoding.explain import explain, explain_description
 from streamer.encoding.model import Model
 from streamer.encoding.sentiment import Head
 from streamer.encoding.tokenizer import Tokenizer
@@ -96,3 +96,15 @@ def test_a_word_that_is_all_there_is_weighs_nothing_it_could_be_compared_with(
 def test_a_text_of_nothing_is_refused(taught: tuple[Model, Tunable]) -> None:
     with pytest.raises(BadEvent):
         explain(taught[0], " \u200b ")
+
+
+def test_a_word_of_a_description_weighs_what_the_score_loses_without_it(
+    taught: tuple[Model, Tunable],
+) -> None:
+    model, _ = taught
+    tokens = model.tokenizer.tokenize(["love", "dress it the fit"])
+    towards = model.embed([each for each in tokens if each is not None])
+    way = (towards[0] - towards[1]).astype(np.float64)
+    found = explain_description(model, "the love dress fit", lambda rows: rows @ way)
+    assert found.keywords[0].word == "love"
+    assert found.keywords[0].weight > 0

@@ -8,7 +8,7 @@ import pytest
 from streamer.replay.sources.complete_journey import CompleteJourney
 from streamer.replay.sources.packaged import packaged
 
-FIRST_DAY, LAST_DAY, SHARE = 92, 98, 0.05
+FIRST_DAY, LAST_DAY = 92, 98
 
 
 def journey_file(name: str) -> Path:
@@ -30,4 +30,4 @@ def products() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def week() -> CompleteJourney:
     """Seven days in April."""
-    return CompleteJourney(FIRST_DAY, LAST_DAY, SHARE)
+    return CompleteJourney(FIRST_DAY, LAST_DAY)

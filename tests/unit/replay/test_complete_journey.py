@@ -148,13 +148,13 @@ def test_the_price_is_the_shelf_price_of_the_first_sale(
 
 
 def test_a_title_names_the_category_where_the_type_alone_says_little() -> None:
-    titles = {item.title for item in items(list(CompleteJourney(0, 1, 0))).values()}
+    titles = {item.title for item in items(list(CompleteJourney(0, 1, promoted=False))).values()}
     assert any(title.startswith("Premium (ice cream, milk, sherbets)") for title in titles)
     assert any(title.startswith("Kids cereal, ") for title in titles)
 
 
 def test_without_impressions_there_are_none() -> None:
-    source = CompleteJourney(FIRST_DAY, FIRST_DAY, 0)
+    source = CompleteJourney(FIRST_DAY, FIRST_DAY, promoted=False)
     assert {record.kind for record in source} == {"upsert", "purchase"}
     assert "left out" in source.about
 
@@ -162,7 +162,7 @@ def test_without_impressions_there_are_none() -> None:
 def test_a_catalogue_history_brings_the_items_that_are_still_around(
     week: CompleteJourney, records: list[TimedRecord]
 ) -> None:
-    with_history = CompleteJourney(FIRST_DAY, LAST_DAY, 0.05, "catalogue")
+    with_history = CompleteJourney(FIRST_DAY, LAST_DAY, "catalogue")
     earlier = [r for r in with_history if r.time < with_history.start_time]
     assert with_history.start_time == week.start_time
     assert {r.kind for r in earlier} == {"upsert"}
@@ -176,7 +176,7 @@ def test_a_catalogue_history_brings_the_items_that_are_still_around(
 def test_a_full_history_is_everything_from_the_first_day(
     week: CompleteJourney, transactions: pd.DataFrame
 ) -> None:
-    source = CompleteJourney(FIRST_DAY, LAST_DAY, 0, "full")
+    source = CompleteJourney(FIRST_DAY, LAST_DAY, "full", promoted=False)
     kinds = Counter(record.kind for record in source)
     assert kinds["purchase"] == (transactions["day"] <= LAST_DAY).sum()
     assert source.start_time >= week.start_time
@@ -185,13 +185,13 @@ def test_a_full_history_is_everything_from_the_first_day(
 def test_replaying_again_gives_the_same_records(
     week: CompleteJourney, records: list[TimedRecord]
 ) -> None:
-    again = CompleteJourney(FIRST_DAY, LAST_DAY, 0.05)
+    again = CompleteJourney(FIRST_DAY, LAST_DAY)
     for one, other in zip(records, again, strict=True):
         assert one.key == other.key
         assert one.encoded() == other.encoded() == pack(one.value)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("first", "last", "share"), [(5, 4, 0.1), (-1, 4, 0.1), (0, 1, 1.5)])
-def test_impossible_options_are_refused(first: int, last: int, share: float) -> None:
+@pytest.mark.parametrize(("first", "last"), [(5, 4), (-1, 4)])
+def test_impossible_options_are_refused(first: int, last: int) -> None:
     with pytest.raises(ConfigurationError):
-        CompleteJourney(first, last, share)
+        CompleteJourney(first, last)

@@ -21,7 +21,7 @@ from streamer.replay.sources.complete_journey import CompleteJourney
 def peak_kilobytes():
     return re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
 
-source = CompleteJourney(impression_share=0.05)
+source = CompleteJourney()
 loaded = peak_kilobytes()
 assert sum(len(record.key) > 0 for record in source) == source.total > 2_400_000
 print(loaded, peak_kilobytes())

@@ -203,10 +203,12 @@ def test_relatives_and_channels_are_asked_for_and_read() -> None:
     x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
     assert math.isnan(x["brand_purchases"])
     asyncio.run(ensure_kin(items, table, cast(Store, shelf)))
-    assert shelf.asked == {web, brand, kin("type", "a\0b"), kin("category", "a")}
+    classes = kin("type", "a\0b"), kin("category", "a"), kin("department", "a")
+    assert shelf.asked == {web, brand, *classes}
     x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
     assert x["channels"] == pytest.approx(math.log1p(1))
     assert x["channel_sales_sum"] == x["channel_sales_max"] == pytest.approx(math.log1p(9))
+    assert x["channel_size_sum"] == x["channel_size_mean"] == pytest.approx(math.log1p(9))
     assert x["brand_purchases"] == x["type_purchases"] == pytest.approx(math.log1p(9))
 
 

@@ -63,7 +63,10 @@ def test_every_part_is_read() -> None:
     assert (known.facts.origin, known.facts.offset) == ("i:log:0", 7)
     assert known.facts.launch_time == 4.0
     assert not known.facts.withdrawn
-    relatives = kin("brand", "north"), kin("category", "a"), kin("type", "a\0b")
+    relatives = (
+        *(kin("brand", "north"), kin("department", "a")),
+        *(kin("category", "a"), kin("type", "a\0b")),
+    )
     assert known.family.by_kind == relatives
     assert set(known.family.kin) == set(relatives)
     assert known.content is not None
@@ -107,8 +110,8 @@ def test_the_later_of_upsert_and_withdrawal_stands(
     [
         ("", [], []),
         ("north", [], ["brand"]),
-        ("", ["a"], ["category", "type"]),
-        ("north", ["a", "b", "c"], ["brand", "category", "type"]),
+        ("", ["a"], ["department", "category", "type"]),
+        ("north", ["a", "b", "c"], ["brand", "department", "category", "type"]),
     ],
 )
 def test_relatives_are_brand_class_and_the_class_above(

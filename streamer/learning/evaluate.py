@@ -1,0 +1,168 @@
+"""The predictor beside its baselines: the same launches, the same moments, later than all it
+learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import ConfigurationError
+from streamer.learning.baselines import BASELINES, Given, runs
+from streamer.learning.dataset import Dataset
+from streamer.learning.fit import FitOptions, fit
+from streamer.learning.metrics import expected_calibration_error
+from streamer.learning.steps import Steps, summing
+from streamer.learning.train import examples
+from streamer.registry import Bundle
+from streamer.scoring.predictor import Predictor, stages
+from streamer.settings import Settings
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+AGAIN = "the same, trained again"
+
+
+class Interval(NamedTuple):
+    """A figure with the bounds of its bootstrap interval."""
+
+    value: float
+    least: float
+    greatest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to rank: its AUC by age, of the mean score of its seeds' (AUC of each in
+    ``by_seed``), and the calibration error by age where it says probabilities."""
+
+    name: str
+    auc: dict[float, Interval]
+    by_seed: dict[float, list[float]]
+    ece: dict[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """``gap`` is the mean distance of the logit an item gets at first sight from the one it gets at
+    each age: how far the cold score was off."""
+
+    bundle: str
+    examples: int
+    items: int
+    rows: list[Row]
+    gap: dict[float, float]
+    test: Dataset
+    probability: Floats
+
+
+def evaluate(
+    settings: Settings, bundle: Bundle, seeds: int, resamples: int, steps: Steps
+) -> Evaluation:
+    """Ranks the test launches by a bundle, by new trainings with ``seeds`` and by the baselines.
+
+    Intervals are of ``resamples`` draws of items. Raises DependencyMissing, ConfigurationError.
+    """
+    given = _given(settings, bundle, steps)
+    test = given.test
+    draws = _draws(test, resamples)
+    own = _scored(bundle.predictor, test)
+    rows = [_row(bundle.name, test, [own[0]], draws, own[1])]
+    options = FitOptions()
+    with steps.step("train again", seeds * options.steps) as told:
+        more = [_again(given, seed, told) for seed in range(seeds)]
+    if more:
+        mean = np.mean([probability for _, probability in more], axis=0)
+        rows.append(_row(AGAIN, test, [logit for logit, _ in more], draws, mean))
+    with steps.step("baselines", sum(len(list(runs(b, seeds))) for b in BASELINES)) as told:
+        done = summing(told)
+        for baseline in BASELINES:
+            scores = []
+            for seed in runs(baseline, max(seeds, 1)):
+                scores.append(baseline.rank(replace(given, seed=seed)))
+                done(1)
+            rows.append(_row(baseline.name, test, scores, draws, None))
+    count = len(np.unique(test.item))
+    return Evaluation(bundle.name, len(test), count, rows, _gap(test, own[0]), test, own[1])
+
+
+def _given(settings: Settings, bundle: Bundle, steps: Steps) -> Given:
+    train, of = examples(settings, steps)
+    if of.encoder != bundle.encoder:
+        raise ConfigurationError(
+            f"bundle {bundle.name} reads another encoder than {settings.encoder}; "
+            "set STREAMER_ENCODER to the one it was trained with"
+        )
+    return Given(train, of.test, of.texts, seed=0)
+
+
+def _again(given: Given, seed: int, told: Callable[[int], None]) -> tuple[Floats, Floats]:
+    options = FitOptions(seed=seed)
+    start = seed * options.steps
+    predictor = fit(given.train, options, lambda done: told(start + done))
+    return _scored(predictor, given.test)
+
+
+def _scored(predictor: Predictor, data: Dataset) -> tuple[Floats, Floats]:
+    scores = predictor.score(data.x, data.content, stages(data.actions))
+    return scores.logit, scores.probability
+
+
+def _draws(data: Dataset, count: int) -> dict[float, NDArray[np.int64]]:
+    """How often each example of an age is drawn in each resample; (resamples, examples)."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for age in np.unique(data.age).tolist():
+        size = int((data.age == age).sum())
+        drawn = rng.integers(0, size, (count, size))
+        found[age] = np.stack([np.bincount(draw, minlength=size) for draw in drawn])
+    return found
+
+
+def _row(
+    name: str,
+    data: Dataset,
+    scores: Sequence[Floats],
+    draws: dict[float, NDArray[np.int64]],
+    probability: Floats | None,
+) -> Row:
+    mean = np.mean(scores, axis=0)
+    intervals, by_seed, errors = {}, {}, {}
+    for age, drawn in draws.items():
+        mine = data.age == age
+        label = data.label[mine]
+        found = weighted_auc(label, mean[mine], np.vstack([np.ones(mine.sum(), np.int64), drawn]))
+        tail = (1 - LEVEL) / 2
+        least, greatest = np.quantile(found[1:], [tail, 1 - tail])
+        intervals[age] = Interval(float(found[0]), float(least), float(greatest))
+        one = np.ones((1, int(mine.sum())), np.int64)
+        by_seed[age] = [float(weighted_auc(label, score[mine], one)[0]) for score in scores]
+        if probability is not None:
+            errors[age] = expected_calibration_error(label, probability[mine])
+    return Row(name, intervals, by_seed, errors)
+
+
+def weighted_auc(label: NDArray[np.int64], score: Floats, weights: NDArray[np.int64]) -> Floats:
+    """Area under the ROC curve with each row of ``weights`` (rows, examples), (rows,)."""
+    _, place = np.unique(score, return_inverse=True)
+    found = np.empty(len(weights))
+    for row, weight in enumerate(weights):
+        negative = np.bincount(place, weight * (1 - label))
+        below = np.cumsum(negative) - negative / 2
+        positive = weight * label
+        found[row] = (positive * below[place]).sum() / (positive.sum() * negative.sum())
+    return found
+
+
+def _gap(data: Dataset, logit: Floats) -> dict[float, float]:
+    cold = dict(zip(data.item[data.age < 0].tolist(), logit[data.age < 0].tolist(), strict=True))
+    found = {}
+    for age in np.unique(data.age[data.age >= 0]).tolist():
+        mine = data.age == age
+        before = np.array([cold[item] for item in data.item[mine].tolist()])
+        found[age] = float(np.abs(logit[mine] - before).mean())
+    return found

@@ -1,0 +1,152 @@
+"""One member of the predictor's ensemble: a small network, learnt with torch.
+
+Beside its target it learns, from the same hidden units, by how much the outcome exceeds each of a
+row of bars (multi-task learning; Caruana, 1997): how far a launch went says more than whether it
+was enough. Modality dropout (Volkovs et al., DropoutNet, NeurIPS 2017) masks whole modalities of
+some examples in each epoch, so that a score without them is learnt and not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+AUXILIARY = 0.5
+"""What the bars' loss weighs beside the label's."""
+_WARMUP = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """``width`` hidden units in each of two layers; ``dropout`` of hidden units; ``masked`` is the
+    share of examples that lose modalities in an epoch, each of them with an even chance."""
+
+    width: int = 48
+    dropout: float = 0.1
+    masked: float = 0.2
+    epochs: int = 8
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """A group of inputs that may be missing together: columns of values, which become zero, and
+    of those flags that there are, which become one."""
+
+    values: Ints
+    flags: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A learnt network's arrays; I inputs, H hidden units: (I, H), (H,), (H, H), (H,), (H,), a
+    number."""
+
+    weights1: Singles
+    bias1: Singles
+    weights2: Singles
+    bias2: Singles
+    weights3: Singles
+    bias: float
+
+
+def learn(
+    inputs: Singles,
+    target: Floats,
+    exceeds: Singles,
+    modalities: Sequence[Modality],
+    options: NetworkOptions,
+) -> Member:
+    """Learns from ``inputs`` (rows, I), ``target`` (rows,), a probability, and ``exceeds`` (rows,
+    bars), 0 or 1."""
+    torch.manual_seed(options.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = _network(inputs.shape[1], 1 + exceeds.shape[1], options).to(device)
+    x, targets = torch.from_numpy(inputs).to(device), _targets(target, exceeds).to(device)
+    size = min(options.batch, len(x))
+    steps = options.epochs * (len(x) // size)
+    rate = options.learning_rate
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=options.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=_WARMUP)
+    network.train()
+    for _ in range(options.epochs):
+        order = torch.randperm(len(x), device=device)
+        for start in range(0, len(x) - size + 1, size):
+            rows = order[start : start + size]
+            loss = _loss(network(_masked(x[rows], modalities, options.masked)), targets[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return _member(network)
+
+
+def forward(network: Member, inputs: Singles) -> Floats:
+    """The logit of each row, (rows,)."""
+    hidden = np.maximum(inputs @ network.weights1 + network.bias1, 0.0)
+    hidden = np.maximum(hidden @ network.weights2 + network.bias2, 0.0)
+    logit: Floats = (hidden @ network.weights3 + network.bias).astype(np.float64)
+    return logit
+
+
+def _network(inputs: int, outputs: int, options: NetworkOptions) -> nn.Sequential:
+    width, dropout = options.width, options.dropout
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(width, outputs),
+    )
+
+
+def _targets(target: Floats, exceeds: Singles) -> Tensor:
+    return torch.from_numpy(np.column_stack([target.astype(np.float32), exceeds]))
+
+
+def _masked(x: Tensor, modalities: Sequence[Modality], share: float) -> Tensor:
+    x = x.clone()
+    chosen = torch.rand(len(x), device=x.device) < share
+    for modality in modalities:
+        rows = torch.nonzero(chosen & (torch.rand(len(x), device=x.device) < 0.5))
+        x[rows, torch.from_numpy(modality.values)] = 0.0
+        x[rows, torch.from_numpy(modality.flags)] = 1.0
+    return x
+
+
+def _loss(logits: Tensor, targets: Tensor) -> Tensor:
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(0)
+    bars = losses[1:].mean() if len(losses) > 1 else losses.new_zeros(())
+    return losses[0] + AUXILIARY * bars
+
+
+def _member(network: nn.Sequential) -> Member:
+    first, second, last = (_arrays(network[place]) for place in (0, 3, 6))
+    return Member(
+        weights1=first[0].T.copy(),
+        bias1=first[1],
+        weights2=second[0].T.copy(),
+        bias2=second[1],
+        weights3=last[0][0],
+        bias=float(last[1][0]),
+    )
+
+
+def _arrays(layer: nn.Module) -> tuple[Singles, Singles]:
+    weight, bias = layer.parameters()
+    return weight.detach().cpu().numpy().copy(), bias.detach().cpu().numpy().copy()

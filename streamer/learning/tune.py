@@ -1,0 +1,148 @@
+"""The search for better training options: Optuna's TPE over an inner split by time.
+
+A trial trains on launches before the last `HELD_OUT_DAYS` of the training launches and is measured
+on those: the test launches are never looked at. Trees are fitted once; a trial is a few networks,
+one after the other, and is pruned when their mean falls behind the median of earlier trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import ConfigurationError, DependencyMissing
+from streamer.learning.dataset import Dataset
+from streamer.learning.fit import FitOptions, Prepared, prepare
+from streamer.learning.metrics import auc
+from streamer.learning.network import NetworkOptions, forward, learn
+
+Floats = NDArray[np.float64]
+
+HELD_OUT_DAYS = 30.0
+NETWORKS = 3
+"""Of a trial; each of another seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best options so far, their mean AUC over ages on the held-out launches, that of the
+    defaults, and how many trials there are in the study."""
+
+    options: FitOptions
+    auc: float
+    default_auc: float
+    trials: int
+
+
+def search(
+    data: Dataset,
+    trials: int,
+    study_file: Path,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Found:
+    """Runs so many more trials of the study in ``study_file`` (SQLite); ``progress`` is told how
+    many are done. Raises DependencyMissing, ConfigurationError."""
+    try:
+        import optuna
+    except ImportError:
+        raise DependencyMissing("optuna", "learning") from None
+    if data.launch_day.max() - data.launch_day.min() <= HELD_OUT_DAYS:
+        raise ConfigurationError(f"tuning needs launches of more than {HELD_OUT_DAYS:g} days")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    bar = data.launch_day.max() - HELD_OUT_DAYS
+    early, late = data.where(data.launch_day < bar), data.where(data.launch_day >= bar)
+    prepared = prepare(early, FitOptions(seed=seed))
+    study_file.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        storage=f"sqlite:///{study_file}",
+        study_name="launch",
+        load_if_exists=True,
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+    )
+    if not study.trials:
+        study.enqueue_trial(_values(FitOptions()))
+
+    def objective(trial: Any) -> float:
+        options = _suggested(trial)
+        scores: list[Floats] = []
+        for number in range(NETWORKS):
+            scores.append(_score(prepared, early, late, options, number))
+            value = _quality(late, np.mean(scores, axis=0))
+            trial.report(value, number)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    done = 0
+
+    def finished(*_: Any) -> None:
+        nonlocal done
+        done += 1
+        progress(done)
+
+    study.optimize(objective, n_trials=trials, callbacks=[finished])
+    first = study.trials[0].value
+    best = _options(study.best_params)
+    return Found(best, study.best_value, first if first else float("nan"), len(study.trials))
+
+
+def _score(
+    prepared: Prepared, early: Dataset, late: Dataset, options: FitOptions, number: int
+) -> Floats:
+    network = replace(options.network, seed=number)
+    target = prepared.target(early, options.taught)
+    learnt = learn(prepared.inputs, target, prepared.exceeds, prepared.modalities, network)
+    return forward(learnt, prepared.frame.inputs(late.x, late.content))
+
+
+def _quality(data: Dataset, logit: Floats) -> float:
+    """The mean AUC over ages."""
+    ages = np.unique(data.age)
+    return float(np.mean([auc(data.label[data.age == a], logit[data.age == a]) for a in ages]))
+
+
+def _suggested(trial: Any) -> FitOptions:
+    return _options(
+        {
+            "width": trial.suggest_int("width", 16, 96, step=16),
+            "dropout": trial.suggest_float("dropout", 0.0, 0.4),
+            "masked": trial.suggest_float("masked", 0.0, 0.4),
+            "epochs": trial.suggest_int("epochs", 3, 14),
+            "batch": trial.suggest_categorical("batch", [128, 256, 512, 1024]),
+            "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
+            "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),
+            "taught": trial.suggest_float("taught", 0.0, 0.9),
+        }
+    )
+
+
+def _options(values: dict[str, Any]) -> FitOptions:
+    """Raises ConfigurationError for values that are no training options."""
+    network = {name: value for name, value in values.items() if name != "taught"}
+    try:
+        return FitOptions(taught=values["taught"], network=NetworkOptions(**network))
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(f"these are no training options: {error}") from None
+
+
+def _values(options: FitOptions) -> dict[str, Any]:
+    network = {k: v for k, v in asdict(options.network).items() if k != "seed"}
+    return {"taught": options.taught, **network}
+
+
+def stored(options: FitOptions) -> dict[str, Any]:
+    """The options as `tune` writes them and `train` reads them."""
+    return _values(options)
+
+
+def read(values: dict[str, Any], seed: int) -> FitOptions:
+    """Raises ConfigurationError for values that are no training options."""
+    return replace(_options(values), seed=seed)

@@ -1,0 +1,66 @@
+"""The evaluation's mathematics, and that no baseline is told what it should not know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from streamer.learning.baselines import BASELINES, Baseline, Given
+from streamer.learning.dataset import Dataset
+from streamer.learning.evaluate import weighted_auc
+from streamer.state.features import FEATURES
+
+BUYERS = FEATURES.index("buyers")
+
+
+@given(st.integers(0, 2**32), st.integers(5, 60))
+def test_the_weighted_area_is_scikit_learns(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    label = np.array([0, 1, *rng.integers(0, 2, count - 2)])
+    score = rng.integers(0, 6, count).astype(float)
+    weights = np.stack([np.ones(count, np.int64), 1 + rng.integers(0, 4, count)])
+    expected = [roc_auc_score(label, score, sample_weight=weight) for weight in weights]
+    np.testing.assert_allclose(weighted_auc(label, score, weights), expected)
+
+
+def launches(rng: np.random.Generator, start: int, count: int) -> tuple[Dataset, dict[str, str]]:
+    """Launches at two ages; those of one kind succeed and are bought early."""
+    good = rng.random(count) < 0.3
+    x = rng.normal(size=(count, len(FEATURES)))
+    x[:, BUYERS] = good + 0.5 * rng.random(count)
+    content = np.where(good[:, None], 1.0, -1.0) + rng.normal(size=(count, 40))
+    item = np.array([f"item-{start + n}" for n in range(count)])
+    words = {i: f"{'fine' if g else 'plain'} thing" for i, g in zip(item, good, strict=True)}
+    one = Dataset(
+        x=x,
+        content=content.astype(np.float32),
+        actions=np.zeros(count),
+        age=np.zeros(count),
+        launch_day=rng.random(count),
+        outcome=good.astype(np.float64),
+        label=good.astype(np.int64),
+        item=item,
+    )
+    later = replace(one, age=np.full(count, 7.0))
+    both = [np.concatenate([getattr(one, n), getattr(later, n)]) for n in one.__slots__]
+    return Dataset(*both), words
+
+
+@pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)
+def test_a_baseline_finds_what_it_looks_at_and_never_reads_the_tests_labels(
+    baseline: Baseline,
+) -> None:
+    rng = np.random.default_rng(0)
+    train, words = launches(rng, 0, 300)
+    test, more = launches(rng, 300, 100)
+    given_ = Given(train, test, words | more, seed=0)
+    score = baseline.rank(given_)
+    if baseline.name != "recency":
+        assert roc_auc_score(test.label, score) > 0.9
+    blind = replace(given_, test=replace(test, label=1 - test.label, outcome=-test.outcome))
+    np.testing.assert_allclose(baseline.rank(blind), score)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.errors import ConfigurationError
+from streamer.learning import teacher, tune
+from streamer.learning.dataset import Dataset
+from streamer.learning.fit import FitOptions
+from streamer.state.features import FEATURES
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "ROUNDS", 5)
+
+
+def launches(count: int = 5000) -> Dataset:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, len(FEATURES)))
+    outcome = x[:, 1] + 0.3 * rng.normal(size=count)
+    return Dataset(
+        x=x,
+        content=rng.normal(size=(count, 40)).astype(np.float32),
+        actions=np.zeros(count),
+        age=np.zeros(count),
+        launch_day=np.linspace(0, 90, count),
+        outcome=outcome,
+        label=(outcome > 1).astype(np.int64),
+        item=np.arange(count).astype(str),
+    )
+
+
+def test_a_study_begins_with_the_defaults_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    study, told = tmp_path / "new" / "tune.sqlite", list[int]()
+    first = tune.search(launches(), 1, study, 0, told.append)
+    assert (first.trials, told) == (1, [1])
+    assert first.auc == first.default_auc > 0.8
+    assert first.options == FitOptions()
+    again = tune.search(launches(), 2, study, 0)
+    assert again.trials == 3
+    assert again.default_auc == first.default_auc
+    assert again.auc >= first.auc
+
+
+def test_what_is_found_is_read_back(tmp_path: Path) -> None:
+    assert tune.read(tune.stored(FitOptions()), seed=3) == FitOptions(seed=3)
+    with pytest.raises(ConfigurationError, match="no training options"):
+        tune.read({"taught": 0.5, "depth": 9}, seed=0)
+
+
+def test_too_few_days_are_refused(tmp_path: Path) -> None:
+    data = launches()
+    short = data.where(data.launch_day < 20)
+    with pytest.raises(ConfigurationError, match="30 days"):
+        tune.search(short, 1, tmp_path / "s.sqlite", 0)
