@@ -90,7 +90,7 @@ def write(
     ``data_fingerprint`` of what it learnt from, ``test_fingerprint`` of what it was measured on, ….
     Raises BundleError if the name is taken or the store can't be written.
     """
-    files = {TENSORS: write_tensors(dict(tensors)), CARD: card.encode(), **(more or {})}
+    files = {TENSORS: write_tensors(_laid_out(tensors)), CARD: card.encode(), **(more or {})}
     whole = {
         "schema": SCHEMA,
         "kind": kind,
@@ -174,6 +174,11 @@ def who() -> str:
     except (KeyError, OSError):
         user = f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"
+
+
+def _laid_out(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors laid out as they are stored: of a view, what it shows."""
+    return {name: np.ascontiguousarray(array) for name, array in tensors.items()}
 
 
 @cache

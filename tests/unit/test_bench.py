@@ -36,7 +36,7 @@ def test_the_journey_holds_real_events_and_the_catalogue_of_their_items() -> Non
 
 
 def test_more_events_than_there_are_is_told_in_one_line() -> None:
-    with pytest.raises(ConfigurationError, match="the data have 1799953 events"):
+    with pytest.raises(ConfigurationError, match="the data have 1902528 events"):
         journey(10**9)
 
 

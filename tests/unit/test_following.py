@@ -138,7 +138,7 @@ def test_a_bundle_that_can_be_read_but_not_score_is_refused(store: Path, process
     }
     odd = {
         "endless": {**arrays, "bias": np.full(3, np.inf)},
-        "misshapen": {**arrays, "weights": np.ones((3, 2, 2))},
+        "misshapen": {**arrays, "weights2": np.ones((3, 2, 2), np.float32)},
     }
     for name, tensors in odd.items():
         bundles.write(store, name, "launch", tensors, about, "# odd")
