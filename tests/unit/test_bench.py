@@ -71,7 +71,7 @@ def test_the_peers_job_sums_and_decays_by_event_time() -> None:
     assert twice[-1] == 1e9 + 3600
 
 
-@pytest.mark.parametrize("command", ["state", "pipeline"])
+@pytest.mark.parametrize("command", ["state", "pipeline", "soak"])
 def test_each_benchmark_says_how_it_is_used(command: str) -> None:
     told = CliRunner().invoke(app, ["bench", command, "--help"])
     assert told.exit_code == 0
