@@ -176,10 +176,8 @@ async def _looks(
 
 def _tell_memory(results: Results, looks: list[Look], warm_events: int) -> None:
     """Greatest memory in each million; what it does once caches are full."""
-    for million in range(looks[-1].events // MILLION + 1):
-        some = [look.memory_mb for look in looks if look.events // MILLION == million]
-        if some:
-            results.add(f"soak.memory_mb.million_{million + 1}", max(some), "MiB")
+    for million, memory in by_million(looks).items():
+        results.add(f"soak.memory_mb.million_{million + 1}", memory, "MiB")
     warm = [look for look in looks if look.events >= warm_events]
     results.add("soak.memory_greatest_to_least", spread(warm), "ratio")
     results.add("soak.memory_growth_mb_per_million", growth(warm), "MiB")
@@ -188,9 +186,19 @@ def _tell_memory(results: Results, looks: list[Look], warm_events: int) -> None:
     results.add("soak.events_per_second", rate, "events/s")
 
 
+def by_million(looks: list[Look]) -> dict[int, float]:
+    """The greatest memory in each million events, counted from 0. What is on its way comes and goes
+    within a million."""
+    greatest: dict[int, float] = {}
+    for look in looks:
+        million = look.events // MILLION
+        greatest[million] = max(look.memory_mb, greatest.get(million, 0.0))
+    return greatest
+
+
 def spread(looks: list[Look]) -> float:
-    """The greatest memory over the least."""
-    memory = [look.memory_mb for look in looks]
+    """The greatest memory of a million over that of the million with the least."""
+    memory = by_million(looks).values()
     return max(memory) / min(memory)
 
 

@@ -10,7 +10,7 @@ import pytest
 from streamer.bench.journey import Journey
 from streamer.bench.laps import Laps
 from streamer.bench.restart import assigned_at
-from streamer.bench.soak import EMBEDDED_EVENTS, Look, Plan, growth, run, spread
+from streamer.bench.soak import EMBEDDED_EVENTS, Look, Plan, by_million, growth, run, spread
 from streamer.errors import ConfigurationError, StreamerError
 from streamer.events import Behaviour, NewItem
 from streamer.settings import Settings
@@ -54,9 +54,15 @@ def test_a_laps_catalogue_has_its_items_and_no_others() -> None:
     assert [item.launch_time for item in items] == [1e9 + 2 * DAY, None]
 
 
-def test_memory_is_judged_by_its_spread_and_by_what_a_million_events_add() -> None:
-    looks = [Look(n, n * 500_000, 100.0 + 2.0 * n) for n in range(11)]
+def test_memory_is_judged_by_the_greatest_of_each_million() -> None:
+    """It saws between 60 and 100 MiB within a million, and has grown by 20 in the last one."""
+    looks = [Look(n, n * 100_000, 60.0 + 40.0 * (n % 2) + 20.0 * (n >= 20)) for n in range(30)]
+    assert by_million(looks) == {0: 100.0, 1: 100.0, 2: 120.0}
     assert spread(looks) == pytest.approx(1.2)
+
+
+def test_growth_is_what_a_million_events_add() -> None:
+    looks = [Look(n, n * 500_000, 100.0 + 2.0 * n) for n in range(11)]
     assert growth(looks) == pytest.approx(4.0)
 
 
