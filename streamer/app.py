@@ -73,10 +73,15 @@ async def run_encoder(settings: Settings) -> None:
     from streamer.agents import texts
     from streamer.encoder import EncoderWorker
     from streamer.encoder_metrics import PrometheusObserver
+    from streamer.encoding.layered import open_cache
     from streamer.encoding.service import EncodingService
 
     os.nice(settings.encoder_niceness)
-    service = await asyncio.to_thread(EncodingService.open, settings, observer=PrometheusObserver())
+    observer = PrometheusObserver()
+    cache = open_cache(settings, observer)
+    service = await asyncio.to_thread(
+        EncodingService.open, settings, cache=cache, observer=observer
+    )
     app = StreamerApp(settings.encoder_group, settings)
     texts.register(app, EncoderWorker(app, settings, service))
     await service.start()

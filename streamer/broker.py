@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,22 +66,25 @@ def _described(name: str, found: dict[str, Any] | None) -> Described:
     return Described(name, str(topic_id) if known else name, len(found["partitions"]), exists=True)
 
 
-def create_topics(settings: Settings) -> list[str]:
-    """Creates whichever of our topics are missing; returns their names. Raises BrokerUnavailable."""
+def create_topics(settings: Settings, configs: Mapping[str, str] | None = None) -> list[str]:
+    """Creates whichever of our topics are missing, with these settings of Kafka's before our own;
+    returns their names. Raises BrokerUnavailable."""
     there = describe(settings.broker, (settings.topic(t.name) for t in TOPICS))
     missing = [t for t in TOPICS if not there[settings.topic(t.name)].exists]
     with administrator(settings.broker) as admin:
         for topic in missing:
-            _create(admin, settings, topic)
+            _create(admin, settings, topic, configs or {})
     return [settings.topic(topic.name) for topic in missing]
 
 
-def _create(admin: KafkaAdminClient, settings: Settings, topic: Topic) -> None:
+def _create(
+    admin: KafkaAdminClient, settings: Settings, topic: Topic, configs: Mapping[str, str]
+) -> None:
     new = NewTopic(
         settings.topic(topic.name),
         settings.partitions,
         settings.replication_factor,
-        topic_configs={"cleanup.policy": topic.clean_up},
+        topic_configs={"cleanup.policy": topic.clean_up, **configs},
     )
     try:
         admin.create_topics([new])

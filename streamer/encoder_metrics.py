@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamer import metrics
 from streamer.encoding.batcher import Priority
-from streamer.encoding.observer import Outcome
+from streamer.encoding.observer import Level, Outcome
 
 
 class PrometheusObserver:
@@ -27,3 +27,9 @@ class PrometheusObserver:
 
     def split(self) -> None:
         metrics.ENCODER_SPLITS.inc()
+
+    def looked_up(
+        self, *, level: Level, hits: int = 0, misses: int = 0, unreachable: int = 0
+    ) -> None:
+        for outcome, texts in (("hit", hits), ("miss", misses), ("unreachable", unreachable)):
+            metrics.ENCODER_CACHE.labels(level, outcome).inc(texts)

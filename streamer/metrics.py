@@ -119,6 +119,12 @@ ENCODED = Counter(
     "Texts by how they were answered: encoded, cached, joined (equal to one on its way), refused.",
     ["priority", "outcome"],
 )
+ENCODER_CACHE = Counter(
+    "streamer_encoder_cache_texts_total",
+    "Texts looked up before they are encoded, by cache (memory, redis) and what became of it (hit, "
+    "miss, unreachable).",
+    ["level", "outcome"],
+)
 ENCODER_QUEUE = Gauge("streamer_encoder_queue_texts", "Texts inside the inference worker.")
 ENCODER_BATCH_TEXTS = Histogram(
     "streamer_encoder_batch_texts", "Texts of a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)

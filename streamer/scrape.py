@@ -55,9 +55,18 @@ def scrape(ports: Iterable[int]) -> Scraped:
 
 def peak_memory_mb(pid: int) -> float:
     """The largest resident set a process has had, in MiB; NaN where the system does not tell."""
+    return _status_mb(pid, "VmHWM:")
+
+
+def memory_mb(pid: int) -> float:
+    """The resident set of a process, in MiB; NaN where the system does not tell."""
+    return _status_mb(pid, "VmRSS:")
+
+
+def _status_mb(pid: int, name: str) -> float:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return float("nan")
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "")
+    line = next((line for line in status.splitlines() if line.startswith(name)), "")
     return int(line.split()[1]) / 1024 if line else float("nan")

@@ -151,6 +151,11 @@ class Settings(BaseSettings):
     encoder_deadline_seconds: Positive = Field(
         0.01, description="a lone text waits at most this long for company"
     )
+    encoder_cache_days: Annotated[float, Field(ge=0)] = Field(
+        7.0,
+        description="how long Redis keeps what a text was encoded to, for all encoders; 0 keeps it "
+        "in each one's memory alone",
+    )
     encoder_threads: Annotated[int, Field(ge=0)] = Field(0, description="0 uses every core")
     encoder_niceness: Annotated[int, Field(ge=0, le=19)] = Field(
         0, description="how far an encoder steps back for other processes on its machine (nice)"

@@ -204,7 +204,9 @@ class ChunkConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Called by Faust after every assignment, before anything is fetched."""
         try:
-            await self._open(sorted(self.assignment()))
+            assigned = sorted(self.assignment())
+            log.info("partitions assigned", partitions=len(assigned))
+            await self._open(assigned)
         except StreamerError as error:
             self.app.fail(error)
             raise

@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 
 from streamer.embedded import broker, valkey
+from tests.faults import asked
 from tests.support.shop import Shop, open_shop
 
 # A shell's background job ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    asked.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    asked.take(config)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from streamer.topology import ITEM_SCORES
 
 KAFKA_STREAMS_SECONDS = 170.0
 OURS, TWO_PROCESSES, CEILING = "streamer", "two_processes", "bare_aiokafka"
+SAME_JOB = "streamer_same_job"
 TOGETHER_SHARE = 1 / 3
 """Of two processes the second joins while the first works; by then both do."""
 
@@ -61,6 +62,21 @@ def ceiling() -> Contestant:
         return await _with_state(place, seconds, (sys.executable, "-m", module, EVENTS))
 
     return Contestant(CEILING, "the same without Faust, ranking and sweep", measure)
+
+
+def same_job() -> Contestant:
+    """Ours, doing no more than the peers do."""
+
+    async def measure(place: Workplace, seconds: float) -> float:
+        settings = await place.fresh()
+        command = (sys.executable, "-m", "streamer.bench.peers.same_job")
+        return await _one_output_an_event(place, seconds, settings, command)
+
+    does = (
+        "our way of a batch, the peers' job: twelve decayed sums an item in Redis, exactly once, "
+        "a score an event"
+    )
+    return Contestant(SAME_JOB, does, measure)
 
 
 def faust(mode: str, does: str) -> Contestant:

@@ -3,7 +3,9 @@
 The same real events wait in a topic; every contestant in turn reads them all, keeps state of each
 item, scores and publishes. Ours and `bare_aiokafka` keep the whole state (some sixty fields an
 item, distinct users, relatives, exactly once) and tell a score an item and chunk; the others keep
-twelve decayed sums and tell a score an event (`pathway`: an item and micro-batch).
+twelve decayed sums and tell a score an event (`pathway`: an item and micro-batch). So that like is
+compared with like as well, `streamer_same_job` does with our transport, batches and scripts what
+these others do.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from statistics import median
 from streamer.bench.contestants import (
     CEILING,
     OURS,
+    SAME_JOB,
     TWO_PROCESSES,
     Contestant,
     ceiling,
@@ -27,6 +30,7 @@ from streamer.bench.contestants import (
     ours,
     pathway,
     quix_streams,
+    same_job,
     two_processes,
 )
 from streamer.bench.journey import journey
@@ -139,6 +143,12 @@ def _compared(medians: dict[str, float], results: Results, say: Say) -> float:
     for name, peer in medians.items():
         results.add("pipeline.events_per_second", mine, "events/s", peer=name, peer_value=peer)
         say(f"{mine / peer:>10.2f} × {name}")
+    if same := medians.pop(SAME_JOB, None):
+        for name, peer in medians.items():
+            if name != CEILING:
+                row = f"pipeline.events_per_second.{SAME_JOB}"
+                results.add(row, same, "events/s", peer=name, peer_value=peer)
+                say(f"{same / peer:>10.2f} × {name}, doing the same job")
     return mine
 
 
@@ -176,6 +186,7 @@ def _left_out(name: str, why: str) -> str:
 def _peers(plan: Plan, folder: Path) -> Iterator[Peer]:
     yield TWO_PROCESSES, two_processes
     yield CEILING, ceiling
+    yield SAME_JOB, same_job
     awaited = "an agent that is given events: GET, twelve sums, SET, send, each awaited"
     yield "faust_per_event", partial(faust, "per_event", awaited)
     yield "faust_take", partial(faust, "take", "the same, 500 at a time: one MGET, one MSET")

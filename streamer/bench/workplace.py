@@ -96,10 +96,13 @@ class Workplace:
                 await asyncio.sleep(0.1)
 
     @asynccontextmanager
-    async def running(self, command: Command, settings: Settings) -> AsyncIterator[Child]:
-        """A process with these settings while the block runs; told to stop at the end."""
+    async def running(
+        self, command: Command, settings: Settings, **more: str
+    ) -> AsyncIterator[Child]:
+        """A process with these settings while the block runs, and ``more`` environment; told to
+        stop at the end."""
         log = self.folder / f"{settings.group}.log"
-        child = Child(settings.group, command, log, env=environment(settings))
+        child = Child(settings.group, command, log, env={**environment(settings), **more})
         child.start()
         try:
             yield child

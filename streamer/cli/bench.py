@@ -1,4 +1,4 @@
-"""streamer bench state | pipeline | encoder | swap"""
+"""streamer bench state | pipeline | soak | encoder | swap"""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ Repetitions = Annotated[
     int, typer.Option(min=1, help="Times each is measured, in turn; the median counts.")
 ]
 
+Kafka = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Starts a Kafka as PROGRAM DIR PORT; the embedded broker unless told.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure a claim against its peers, in one run.", no_args_is_help=True)
@@ -21,6 +30,7 @@ def register(app: typer.Typer) -> None:
     bench.command(epilog="Example: streamer bench pipeline --kafka PROGRAM --report pipeline.json")(
         pipeline
     )
+    bench.command(epilog="Example: streamer bench soak --kafka PROGRAM --report soak.json")(soak)
     bench.command(epilog="Example: streamer bench swap --report swap.json")(swap)
     bench.command(epilog="Example: streamer bench encoder --infinity PYTHON --report encoder.json")(
         encoder
@@ -61,14 +71,7 @@ def pipeline(
     paced_seconds: Annotated[
         float, typer.Option(min=0, help="Ours at each steady rate for so long; 0 leaves it out.")
     ] = 10.0,
-    kafka: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Starts a Kafka as PROGRAM DIR PORT; the embedded broker unless told.",
-        ),
-    ] = None,
+    kafka: Kafka = None,
     kafka_streams: Annotated[
         Path | None,
         typer.Option(
@@ -113,6 +116,27 @@ def pipeline(
     write(run(load(), plan, typer.echo), report)
 
 
+def soak(
+    events: Annotated[
+        int, typer.Option(min=100_000, help="Real events, lap after lap, that one worker takes.")
+    ] = 20_000_000,
+    kafka: Kafka = None,
+    report: Report = None,
+) -> None:
+    """A worker's memory over millions of events, and its first score after kill -9."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from streamer.bench.soak import Plan, run
+    from streamer.report import write
+
+    plan = Plan(events, kafka and kafka.resolve())
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("events", total=events)
+        results = run(load(), plan, typer.echo, lambda done: bar.update(task, completed=done))
+    write(results, report)
+
+
 def swap(
     rate: Annotated[float, typer.Option(min=1, help="Events a second meanwhile.")] = 500.0,
     swaps: Annotated[int, typer.Option(min=1, help="Changes of the model.")] = 4,
@@ -141,14 +165,7 @@ def encoder(
             help="The Python of an environment with infinity-emb[torch] and transformers<5.",
         ),
     ] = None,
-    kafka: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Starts a Kafka as PROGRAM DIR PORT; the embedded broker unless told.",
-        ),
-    ] = None,
+    kafka: Kafka = None,
     new_items: Annotated[
         int, typer.Option(min=0, help="Timed from topic to score; 0 leaves the topics out.")
     ] = 100,

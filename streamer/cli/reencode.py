@@ -39,6 +39,8 @@ def reencode(
     """Read all live items' descriptions with another encoder, in the background; tell its coverage."""
     from rich.progress import Progress
 
+    from streamer.encoding.layered import open_cache
+    from streamer.encoding.observer import Silent
     from streamer.encoding.service import EncodingService
     from streamer.reencode import reencode as run
     from streamer.rescore import count_items
@@ -46,7 +48,7 @@ def reencode(
     settings = load(broker=broker, redis=redis, group=group, encoder=encoder)
     os.nice(max(NICENESS, settings.encoder_niceness))
     total = asyncio.run(count_items(settings))
-    service = EncodingService.open(settings)
+    service = EncodingService.open(settings, cache=open_cache(settings, Silent()))
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("items", total=total)
 

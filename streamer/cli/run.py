@@ -67,11 +67,11 @@ def worker(
     _run_async(run_worker(settings, _if_empty(rebuild, from_now)))
 
 
-def encoder(broker: Broker = None, group: Group = None) -> None:
-    """Run one inference worker: texts in, embeddings and sentiment out."""
+def encoder(broker: Broker = None, redis: Redis = None, group: Group = None) -> None:
+    """Run one inference worker: texts in, embeddings and sentiment out. Redis is only a cache."""
     from streamer.app import run_encoder
 
-    _run_async(run_encoder(_start(broker, None, group)))
+    _run_async(run_encoder(_start(broker, redis, group)))
 
 
 def web(

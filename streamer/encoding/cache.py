@@ -11,6 +11,8 @@ from xxhash import xxh3_128_digest
 
 from streamer.events import TextKind
 
+CACHE_SIZE = 50_000
+
 
 class Encoded(NamedTuple):
     """What comes of a text: `events.Encoding`'s ``vector`` and ``sentiment``."""

@@ -11,8 +11,13 @@ Outcome = Literal["encoded", "cached", "joined", "refused"]
 already on its way, or not at all."""
 
 
+Level = Literal["memory", "redis"]
+"""Where a text's result was looked for."""
+
+
 class Observer(Protocol):
-    """Must be quick and must not raise. Called on the event loop's thread, `split` on others."""
+    """Must be quick and must not raise. Called on the event loop's thread, `split` and `looked_up`
+    on others."""
 
     def batch(self, *, texts: int, tokens: int, computed: int, seconds: float) -> None:
         """A forward pass: tokens of the texts, tokens computed for them (padding included)."""
@@ -28,6 +33,11 @@ class Observer(Protocol):
 
     def split(self) -> None:
         """A batch that failed was cut in two and is tried again."""
+
+    def looked_up(
+        self, *, level: Level, hits: int = 0, misses: int = 0, unreachable: int = 0
+    ) -> None:
+        """Texts that a cache knew, did not know, or could not be asked for or given."""
 
 
 class Silent:
@@ -46,4 +56,9 @@ class Silent:
         pass
 
     def split(self) -> None:
+        pass
+
+    def looked_up(
+        self, *, level: Level, hits: int = 0, misses: int = 0, unreachable: int = 0
+    ) -> None:
         pass

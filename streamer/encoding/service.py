@@ -21,7 +21,7 @@ import asyncio
 import time
 
 from streamer.encoding.batcher import Limits, Priority
-from streamer.encoding.cache import Cache, MemoryCache
+from streamer.encoding.cache import CACHE_SIZE, Cache, MemoryCache
 from streamer.encoding.encoder import Encoder
 from streamer.encoding.observer import Observer, Silent
 from streamer.encoding.pipeline import Pipeline
@@ -32,8 +32,6 @@ from streamer.settings import Settings
 
 ROOM = 2048
 """Texts of one priority inside the service; further callers of `encode` wait outside."""
-
-CACHE_SIZE = 50_000
 
 FORWARD_TIMEOUT_SECONDS = 120.0
 """A forward pass that takes longer hangs: no batch within a sane token budget takes a tenth."""

@@ -6,19 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import redis
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as NoAnswer
+from redis.retry import Retry as BlockingRetry
 
 from streamer.errors import RedisUnavailable
 from streamer.settings import Settings
 
 Client = Redis | RedisCluster
+BlockingClient = redis.Redis | redis.RedisCluster
 
 TIMEOUT_SECONDS = 10.0
+BLOCKING_TIMEOUT_SECONDS = 0.5
 UNREACHABLE = (NoConnection, NoAnswer, OSError, RedisClusterException)
 
 
@@ -31,6 +35,20 @@ def connect(settings: Settings) -> Client:
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=5),
+    )
+    return client
+
+
+def connect_blocking(settings: Settings) -> BlockingClient:
+    """A client for threads, for what can be done without: it waits briefly and tries once. In a
+    cluster it asks for the nodes at once. Raises UNREACHABLE."""
+    kind: Any = redis.RedisCluster if settings.redis_cluster else redis.Redis
+    client: BlockingClient = kind.from_url(
+        settings.redis,
+        decode_responses=False,
+        socket_timeout=BLOCKING_TIMEOUT_SECONDS,
+        socket_connect_timeout=BLOCKING_TIMEOUT_SECONDS,
+        retry=BlockingRetry(NoBackoff(), retries=0),
     )
     return client
 

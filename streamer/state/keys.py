@@ -15,6 +15,7 @@ call may touch any of them:
     {<group>.sNN}:x:<a>:<b>    hash   what bundle a said beside bundle b (shadows.py)
     {<group>.boards}           set    names of the launch boards
     {<group>.board.<board>}:…  a launch board: ranking, filed, decision (file.lua, decide.lua)
+    {<group>.text.<hash>}      what a text was encoded to, for some days (contents.py)
     {<group>.birth}            what the store was born with (birth.py)
 """
 
@@ -49,6 +50,11 @@ class Keys:
     def board(self, board: str) -> str:
         """The tag of a board's keys: a hash of its name, which may hold any character."""
         return f"{{{self._group}.board.{xxh3_64_intdigest(board.encode()):016x}}}"
+
+
+def content(group: str, key: bytes) -> str:
+    """The key of what was computed from a content with this hash."""
+    return f"{{{group}.text.{key.hex()}}}"
 
 
 def watermark(phase: str, log: str, partition: int) -> str:

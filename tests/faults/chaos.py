@@ -1,12 +1,8 @@
-"""A scenario of faults: records flow, workers suffer, and what is left is compared with a quiet run.
-
-STREAMER_FAULTS_EVENTS, STREAMER_FAULTS_ROUNDS and STREAMER_FAULTS_SEED make it longer or other.
-"""
+"""A scenario of faults: records flow, workers suffer, and what is left is compared with a quiet run."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +14,12 @@ from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR, Topic
 from streamer.window import open_window
 from tests.faults import results
+from tests.faults.asked import asked
 from tests.faults.fleet import Fault, Fleet
 from tests.support.processes import own_group
 from tests.support.settling import settle
 from tests.support.snapshot import Snapshot, differences, snapshot
 
-EVENTS = int(os.environ.get("STREAMER_FAULTS_EVENTS", "30000"))
-ROUNDS = int(os.environ.get("STREAMER_FAULTS_ROUNDS", "3"))
-SEED = int(os.environ.get("STREAMER_FAULTS_SEED", "0"))
 ROUND_SECONDS = 7.0, 11.0
 PORTION = 250
 
@@ -82,7 +76,7 @@ async def read_as_well(
     """The other group, when it has read these topics of the first one, too."""
     same = {topic.name: settings.topic(topic.name) for topic in topics}
     other = other.model_copy(update={"topic_names": {**other.topic_names, **same}})
-    fleet = Fleet(other, folder / "quiet", 1, SEED)
+    fleet = Fleet(other, folder / "quiet", 1, asked.seed)
     try:
         await fleet.until_done()
     finally:
@@ -116,7 +110,7 @@ def go_through(
     faults: Sequence[Fault],
 ) -> None:
     async def scenario() -> None:
-        fleet = Fleet(settings, folder, workers, SEED)
+        fleet = Fleet(settings, folder, workers, asked.seed)
         try:
             await through(fleet, records, faults)
         finally:

@@ -20,7 +20,8 @@ from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
 from streamer.window import open_window
 from tests.faults import results
-from tests.faults.chaos import EVENTS, ROUNDS, SEED, feed, go_through, group, quiet, through
+from tests.faults.asked import asked
+from tests.faults.chaos import feed, go_through, group, quiet, through
 from tests.faults.fleet import Fleet, come_and_go, hold_up, kill_one
 from tests.faults.servers import KAFKA, NO_KAFKA, Kafka, Redis
 from tests.support.processes import call, own_group, until, wait_until
@@ -53,7 +54,7 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def sales() -> list[TimedRecord]:
-    return list(islice(CompleteJourney(DAY, 700), EVENTS))
+    return list(islice(CompleteJourney(DAY, 700), asked.events))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -61,21 +62,21 @@ def test_workers_are_killed(
     address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord], workers: int
 ) -> None:
     settings = group(address, redis_url)
-    go_through(settings, redis_url, tmp_path, sales, workers, [kill_one] * ROUNDS)
+    go_through(settings, redis_url, tmp_path, sales, workers, [kill_one] * asked.rounds)
 
 
 def test_workers_come_and_go(
     address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord]
 ) -> None:
     settings = group(address, redis_url)
-    go_through(settings, redis_url, tmp_path, sales, 2, [come_and_go] * ROUNDS)
+    go_through(settings, redis_url, tmp_path, sales, 2, [come_and_go] * asked.rounds)
 
 
 def test_a_worker_wakes_up_after_it_was_given_up(
     address: str, redis_url: str, tmp_path: Path, sales: list[TimedRecord]
 ) -> None:
     settings = group(address, redis_url)
-    go_through(settings, redis_url, tmp_path, sales, 2, [hold_up] * ROUNDS)
+    go_through(settings, redis_url, tmp_path, sales, 2, [hold_up] * asked.rounds)
 
 
 @pytest.mark.parametrize("lose_seconds", [0.0, 1.0], ids=["whole", "last second lost"])
@@ -94,7 +95,7 @@ def test_redis_is_killed_and_comes_back(
 
     try:
         settings = group(broker_address, redis.url)
-        go_through(settings, redis_url, tmp_path, sales, 2, [restart] * ROUNDS)
+        go_through(settings, redis_url, tmp_path, sales, 2, [restart] * asked.rounds)
         assert not lose_seconds or any(lost)
     finally:
         redis.child.stop()
@@ -110,7 +111,7 @@ def test_the_broker_is_killed_and_comes_back(
         await asyncio.to_thread(kafka.wait)
 
     settings = group(kafka.address, redis_url)
-    go_through(settings, redis_url, tmp_path, sales, 2, [restart] * ROUNDS)
+    go_through(settings, redis_url, tmp_path, sales, 2, [restart] * asked.rounds)
 
 
 def test_a_worker_that_may_not_join_ends(kafka: Kafka, redis_url: str, tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_the_input_topic_is_deleted_and_made_again(
     settings = group(address, redis_url)
 
     async def scenario() -> None:
-        fleet = Fleet(settings, tmp_path, 2, SEED)
+        fleet = Fleet(settings, tmp_path, 2, asked.seed)
         try:
             await through(fleet, before, [])
             await asyncio.to_thread(_make_again, settings)

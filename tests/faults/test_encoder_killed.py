@@ -21,20 +21,21 @@ from streamer.state.store import Store
 from streamer.state.table import ItemTable
 from streamer.topology import ENCODINGS, TEXTS
 from tests.faults import results
-from tests.faults.chaos import EVENTS, ROUNDS, SEED, counted, group, quiet, read_as_well, through
+from tests.faults.asked import asked
+from tests.faults.chaos import counted, group, quiet, read_as_well, through
 from tests.faults.fleet import Fault, Fleet, kill_one
 from tests.support.snapshot import Snapshot, differences, snapshot
 
 pytestmark = pytest.mark.faults
 
 START, END = 1_700_000_000.0, 1_700_000_000.0 + 90 * 86400.0
-MORE_TEXTS_PER_EVENT = 0.1
-"""Texts take so much longer than sales that a tenth of the events fill the same time."""
+MANY_REVIEWS = 3000
+"""Texts take so much longer than sales that these fill the time of ten times as many."""
 
 
 @pytest.fixture(scope="module")
 def reviews() -> list[TimedRecord]:
-    return list(islice(ClothingReviews(START, END), int(EVENTS * MORE_TEXTS_PER_EVENT)))
+    return list(islice(ClothingReviews(START, END), MANY_REVIEWS))
 
 
 def test_encoder_and_worker_are_killed(
@@ -43,14 +44,14 @@ def test_encoder_and_worker_are_killed(
     settings = group(broker_address, redis_url)
 
     async def scenario() -> None:
-        encoders = Fleet(settings, tmp_path, 1, SEED, "encoder", (TEXTS,))
-        workers = Fleet(settings, tmp_path, 2, SEED)
+        encoders = Fleet(settings, tmp_path, 1, asked.seed, "encoder", (TEXTS,))
+        workers = Fleet(settings, tmp_path, 2, asked.seed)
 
         async def encoder_killed(_: Fleet) -> None:
             await kill_one(encoders)
             encoders.mend()
 
-        faults: list[Fault] = [encoder_killed, kill_one] * ROUNDS
+        faults: list[Fault] = [encoder_killed, kill_one] * asked.least_rounds
         try:
             await through(workers, reviews, faults)
             await encoders.until_done()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,6 +25,7 @@ from streamer.settings import Settings
 from streamer.state.boards import Boards, Filing
 from streamer.state.connection import connected
 from streamer.state.store import Store
+from tests.support.chunks import chunk_of
 from tests.support.histories import START, Worker, begin, fresh_store
 
 BOARD = "mugs"
@@ -51,7 +53,10 @@ class FailingPublisher:
 
 
 class Shelf:
-    """A board of three items in a store, and rankers that decide it."""
+    """A board of three items in a store, and rankers that decide it. ``launch-rank`` has had
+    ``ever_told`` records."""
+
+    ever_told = EVER_TOLD
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -86,11 +91,6 @@ class Shelf:
 def play(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Plays a scenario on a shelf of its own."""
 
-    async def log_ends(broker: str, places: list[Any]) -> dict[Any, int]:
-        return dict.fromkeys(places, EVER_TOLD)
-
-    monkeypatch.setattr("streamer.ranking.log_ends", log_ends)
-
     @asynccontextmanager
     async def shelf() -> Any:
         async with connected(Settings(redis=redis_url)) as client:
@@ -101,6 +101,11 @@ def play(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
 
     async def run(scenario: Callable[[Shelf], Awaitable[None]]) -> None:
         async with shelf() as opened:
+
+            async def log_ends(broker: str, places: list[Any]) -> dict[Any, int]:
+                return dict.fromkeys(places, opened.ever_told)
+
+            monkeypatch.setattr("streamer.ranking.log_ends", log_ends)
             await scenario(opened)
 
     return lambda scenario: asyncio.run(run(scenario))
@@ -144,6 +149,22 @@ def test_who_takes_a_board_over_tells_it_whole_beyond_all_that_was_ever_told(
     play(scenario)
 
 
+def test_every_round_looks_again_how_much_was_ever_told(play: Callable[..., None]) -> None:
+    """Redis loses the board's decisions between two rounds, others have told more meanwhile."""
+
+    async def scenario(shelf: Shelf) -> None:
+        ranker = shelf.ranker()
+        for ever_told in (EVER_TOLD, EVER_TOLD + 20):
+            await shelf.store.client.delete(f"{shelf.store.keys.board(BOARD)}:decision")
+            await shelf.file("a")
+            shelf.ever_told = ever_told
+            ranker.note(replace(chunk_of([b""]), keys=[BOARD.encode()]))
+            await ranker.decide_due()
+        assert shelf.told == [(EVER_TOLD + 1, True, ["a"]), (EVER_TOLD + 21, True, ["a"])]
+
+    play(scenario)
+
+
 def test_what_has_not_changed_is_not_told_again(play: Callable[..., None]) -> None:
     async def scenario(shelf: Shelf) -> None:
         await shelf.file("a")
@@ -155,10 +176,27 @@ def test_what_has_not_changed_is_not_told_again(play: Callable[..., None]) -> No
     play(scenario)
 
 
-def test_of_two_filings_of_one_version_the_later_stands(play: Callable[..., None]) -> None:
+@pytest.mark.parametrize(
+    ("filings", "stands"),
+    [
+        ([(1, 0, 0.2), (1, 2, 0.6), (1, 1, 0.4)], 0.6),
+        ([(1, 0, 0.2), (1, 0, 0.6)], 0.6),
+        ([(2, 0, 0.6), (1, 9, 0.2)], 0.6),
+        ([(1, 9, 0.2), (2, 0, 0.6)], 0.6),
+    ],
+    ids=[
+        "of one version the one of a later time",
+        "of one version and time the one that comes later, by another model",
+        "not an older version, however late it was scored",
+        "a newer version, however early it was scored",
+    ],
+)
+def test_of_filings_the_one_stands_that_knows_more(
+    play: Callable[..., None], filings: list[tuple[float, float, float]], stands: float
+) -> None:
     async def scenario(shelf: Shelf) -> None:
-        for time, score in ((START, 0.2), (START + 2, 0.6), (START + 1, 0.4)):
-            await shelf.boards.file({BOARD: [Filing("a", 1.0, time, score)]})
-        assert await shelf.boards.candidates(BOARD, 9) == [("a", 0.6)]
+        for version, time, score in filings:
+            await shelf.boards.file({BOARD: [Filing("a", version, START + time, score)]})
+        assert await shelf.boards.candidates(BOARD, 9) == [("a", stands)]
 
     play(scenario)

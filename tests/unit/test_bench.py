@@ -22,6 +22,7 @@ from streamer.errors import ConfigurationError, StreamerError
 from streamer.events import Behaviour
 from streamer.registry import active_name
 from streamer.registry.promotion import promote
+from streamer.report import Results
 from streamer.settings import Settings
 from tests.support.bundles import SHIPPED
 
@@ -71,7 +72,7 @@ def test_the_peers_job_sums_and_decays_by_event_time() -> None:
     assert twice[-1] == 1e9 + 3600
 
 
-@pytest.mark.parametrize("command", ["state", "pipeline"])
+@pytest.mark.parametrize("command", ["state", "pipeline", "soak"])
 def test_each_benchmark_says_how_it_is_used(command: str) -> None:
     told = CliRunner().invoke(app, ["bench", command, "--help"])
     assert told.exit_code == 0
@@ -162,7 +163,14 @@ def test_peers_that_are_not_here_are_left_out_with_a_line_each(
     lines: list[str] = []
     plan = _plan(kafka=Path("kafka"), pathway=Path("none"))
     names = [c.name for c in chosen(plan, Path(), lines.append)]
-    assert names == ["streamer", "two_processes", "bare_aiokafka", "faust_per_event", "faust_take"]
+    assert names == [
+        "streamer",
+        "two_processes",
+        "bare_aiokafka",
+        "streamer_same_job",
+        "faust_per_event",
+        "faust_take",
+    ]
     assert lines == [
         "quix_streams: left out, pip can't install it",
         "quix_streams_redis: left out, pip can't install it",
@@ -183,6 +191,7 @@ def test_with_everything_named_every_row_is_there(monkeypatch: pytest.MonkeyPatc
         "streamer",
         "two_processes",
         "bare_aiokafka",
+        "streamer_same_job",
         "faust_per_event",
         "faust_take",
         "quix_streams",
@@ -193,6 +202,18 @@ def test_with_everything_named_every_row_is_there(monkeypatch: pytest.MonkeyPatc
         "kafka_streams_at_least_once_memory",
     ]
     assert not lines
+
+
+def test_who_does_the_peers_job_is_compared_with_the_peers_and_not_with_our_own_rows() -> None:
+    results, lines = Results("bench pipeline", {}), list[str]()
+    medians = {"streamer": 10.0, "two_processes": 15.0, "bare_aiokafka": 12.0}
+    pipeline._compared({**medians, "streamer_same_job": 40.0, "peer": 20.0}, results, lines.append)
+    rows = {
+        (row["name"].rpartition(".")[2], row.get("peer")): row.get("ratio") for row in results.rows
+    }
+    assert rows[("streamer_same_job", "peer")] == 2.0
+    assert {peer for name, peer in rows if name == "streamer_same_job"} == {"peer"}
+    assert rows[("events_per_second", "peer")] == 0.5
 
 
 def test_a_python_without_pathway_is_told() -> None:
