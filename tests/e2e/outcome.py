@@ -22,7 +22,7 @@ from tests.support.logs import read
 from tests.support.processes import until
 from tests.support.told import followed
 
-QUIET_SECONDS = 4.0
+QUIET_SECONDS = 6.0
 TOTALS = ("impression", "purchase", "review", "rating", "quantity", "value")
 
 Complaints = dict[str, list[str]]
