@@ -23,7 +23,7 @@ from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Decision
 from streamer.state.connection import connected
-from streamer.state.features import FEATURES, features, launch_times
+from streamer.state.features import FEATURES, Features, features, launch_times
 from streamer.state.keys import Keys
 from streamer.state.known import Known
 from streamer.state.layout import AMOUNT_UNIT, ITEM, REVIEWS
@@ -100,10 +100,8 @@ class Window:
         judged = await self._judged(item_id)
         if not len(judged):
             return None
-        bundle, explainer = self._assess.judge.bundle, self._assess.judge.explainer
-        seen = features(
-            judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
-        )
+        explainer = self._assess.judge.explainer
+        seen = self._seen(judged)
         weights = explainer.weights(judged.scores)
         count = len(explainer.reasons)
         phrases = explainer.top(seen.x, seen.described, weights, count)[0].tolist()
@@ -128,12 +126,9 @@ class Window:
         known = judged.items.known[0] if len(judged) else None
         if known is None or known.facts is None:
             return None
-        bundle = self._assess.judge.bundle
-        seen = features(
-            judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
-        )
+        seen = self._seen(judged)
         text = description_text(known.facts.item, item_id).text
-        return Described(text, bundle, seen.x, judged.scores.stage)
+        return Described(text, self._assess.judge.bundle, seen.x, judged.scores.stage)
 
     async def board(self, board: str) -> Decision | None:
         """The board as it was last decided."""
@@ -162,6 +157,13 @@ class Window:
     async def _judged(self, item_id: str) -> Judged:
         await self._assess.learn_time()
         return await self._assess.refresh([item_id])
+
+    def _seen(self, judged: Judged) -> Features:
+        """The features behind the scores."""
+        bundle = self._assess.judge.bundle
+        return features(
+            judged.items, self._assess.kin, judged.time, bundle.encoder, bundle.dimensions
+        )
 
     async def _places(self, item_id: str, known: Known) -> dict[str, int | None]:
         boards = boards_of(known.facts) if known.facts else ()

@@ -161,9 +161,11 @@ def evaluate(
 
 
 def _tabulate(found: Evaluation) -> None:
+    from streamer.learning.pictures import age_name
+
     ages = list(found.rows[0].auc)
     title = f"AUC on {found.items:,} launches (95 % bootstrap intervals)"
-    table = Table("", *("first sight" if a < 0 else f"{a:g} d" for a in ages), title=title)
+    table = Table("", *map(age_name, ages), title=title)
     for row in found.rows:
         cells = (row.auc[age] for age in ages)
         table.add_row(row.name, *(f"{c.value:.4f}\n{c.least:.3f}-{c.greatest:.3f}" for c in cells))
@@ -178,9 +180,11 @@ def _moved(found: Evaluation, age: float) -> str:
 
 
 def _report(found: Evaluation, results: Results) -> None:
+    from streamer.learning.train import age_key
+
     own, *others = found.rows
     for age, interval in own.auc.items():
-        name = "first_sight" if age < 0 else f"{age:g}d"
+        name = age_key(age)
         results.add(f"evaluate.auc.age_{name}", interval.value, "1")
         results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
         results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
 from streamer.learning.dataset import Dataset
+from streamer.learning.fit import FitOptions, principal
 from streamer.learning.teacher import boosted
 from streamer.state.features import BEHAVIOUR, FEATURES
 
@@ -105,29 +106,31 @@ def _counts_boosted(given: Given) -> Floats:
 
 
 def _everything_boosted(given: Given) -> Floats:
-    trees = boosted(_everything(given, given.train), given.train.label, given.seed)
-    score: Floats = trees.predict(_everything(given, given.test))
+    train, test = _everything(given)
+    score: Floats = boosted(train, given.train.label, given.seed).predict(test)
     return score
 
 
 def _everything_histogram(given: Given) -> Floats:
+    train, test = _everything(given)
     model = HistGradientBoostingClassifier(
         max_iter=220, learning_rate=0.05, l2_regularization=5.0, random_state=given.seed
     )
-    model.fit(_everything(given, given.train), given.train.label)
-    score: Floats = model.predict_proba(_everything(given, given.test))[:, 1]
+    score: Floats = model.fit(train, given.train.label).predict_proba(test)[:, 1]
     return score
 
 
-def _everything(given: Given, data: Dataset) -> Floats:
-    """All features that vary, and the first 32 principal components of the content."""
-    varies = np.nanmax(given.train.x, axis=0, initial=-np.inf) > np.nanmin(
-        given.train.x, axis=0, initial=np.inf
+def _everything(given: Given) -> tuple[Floats, Floats]:
+    """All features that vary, and the first principal components of the content, of the launches to
+    learn from and of those to rank."""
+    x = given.train.x
+    varies = np.nanmax(x, axis=0, initial=-np.inf) > np.nanmin(x, axis=0, initial=np.inf)
+    components, mean = principal(given.train.content, FitOptions().components)
+    train, test = (
+        np.hstack([data.x[:, varies], (data.content - mean) @ components.T])
+        for data in (given.train, given.test)
     )
-    content = np.unique(given.train.content, axis=0).astype(np.float64)
-    mean = content.mean(axis=0)
-    _, _, right = np.linalg.svd(content - mean, full_matrices=False)
-    return np.hstack([data.x[:, varies], (data.content - mean) @ right[:32].T])
+    return train, test
 
 
 BASELINES = (

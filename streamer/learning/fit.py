@@ -110,7 +110,7 @@ def fit(
 def _frame(data: Dataset, options: FitOptions) -> Predictor:
     """A predictor with everything but networks: scales and content components."""
     mean, scale, least, greatest = _scales(data.x)
-    components, content_mean = _principal(data.content, options.components)
+    components, content_mean = principal(data.content, options.components)
     missing = np.isnan(data.x)
     single, nothing = np.zeros(0, np.float32), np.zeros(0, np.int64)
     return Predictor(
@@ -183,7 +183,7 @@ def _scales(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     return mean, scale, least, greatest
 
 
-def _principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats]:
+def principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats]:
     """Principal components of the distinct content vectors, whitened, and their mean."""
     present = np.unique(content[~np.isnan(content[:, 0])], axis=0).astype(np.float64)
     if len(present) <= count:

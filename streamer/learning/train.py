@@ -98,13 +98,18 @@ def examples(settings: Settings, steps: Steps) -> tuple[Dataset, Origin]:
     return data.where(early), origin
 
 
+def age_key(age: float) -> str:
+    """What metrics call an age in days."""
+    return "first_sight" if age < 0 else f"{age:g}d"
+
+
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
     """AUC and calibration error by age in days; ``age_first_sight`` is before the first sale."""
     scores = predictor.score(data.x, data.content, stages(data.actions))
     found: dict[str, float] = {}
     for age in np.unique(data.age):
         mine = data.age == age
-        name = "first_sight" if age < 0 else f"{age:g}d"
+        name = age_key(age)
         found[f"auc.age_{name}"] = auc(data.label[mine], scores.logit[mine])
         found[f"ece.age_{name}"] = expected_calibration_error(
             data.label[mine], scores.probability[mine]

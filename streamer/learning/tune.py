@@ -68,7 +68,7 @@ def search(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
     if not study.trials:
-        study.enqueue_trial(_values(FitOptions()))
+        study.enqueue_trial(stored(FitOptions()))
 
     def objective(trial: Any) -> float:
         options = _suggested(trial)
@@ -133,14 +133,10 @@ def _options(values: dict[str, Any]) -> FitOptions:
         raise ConfigurationError(f"these are no training options: {error}") from None
 
 
-def _values(options: FitOptions) -> dict[str, Any]:
-    network = {k: v for k, v in asdict(options.network).items() if k != "seed"}
-    return {"taught": options.taught, **network}
-
-
 def stored(options: FitOptions) -> dict[str, Any]:
     """The options as `tune` writes them and `train` reads them."""
-    return _values(options)
+    network = {k: v for k, v in asdict(options.network).items() if k != "seed"}
+    return {"taught": options.taught, **network}
 
 
 def read(values: dict[str, Any], seed: int) -> FitOptions:

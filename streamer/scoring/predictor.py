@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +57,17 @@ class Scores:
         return cls(*(np.concatenate(column) for column in columns))
 
 
-@dataclass(frozen=True, slots=True)
+class _Average(NamedTuple):
+    """The networks on an average item: the first layer's units (E, H), the second's before and
+    after its rectifiers, each member's logit (E,)."""
+
+    first: Singles
+    before: Singles
+    second: Singles
+    logits: Floats
+
+
+@dataclass(frozen=True)
 class Predictor:
     """The arrays of a trained model; F features, of which the networks read V and the absence of G,
     C content components, E members, H hidden units, I = V + G + C inputs.
@@ -145,27 +157,31 @@ class Predictor:
     def _networks(self, inputs: Singles) -> tuple[Singles, Floats, float]:
         """What each input adds to the mean logit (items, I), each member's logit (items, E), and
         the mean logit of an average item."""
-        still1 = np.maximum(self.bias1, 0.0)
-        at2 = np.einsum("eh,ehk->ek", still1, self.weights2) + self.bias2
-        still2 = np.maximum(at2, 0.0)
-        base = np.einsum("eh,eh->e", still2, self.weights3) + self.bias
+        base = self._average.logits
         added, members = np.empty_like(inputs), np.empty((len(inputs), len(base)))
         for start in range(0, len(inputs), BLOCK_ITEMS):
             rows = slice(start, start + BLOCK_ITEMS)
-            added[rows], members[rows] = self._block(inputs[rows], still1, at2, still2)
+            added[rows], members[rows] = self._block(inputs[rows])
         return added, members + base, float(base.mean())
 
-    def _block(
-        self, inputs: Singles, still1: Singles, at2: Singles, still2: Singles
-    ) -> tuple[Singles, Singles]:
+    @cached_property
+    def _average(self) -> _Average:
+        first = np.maximum(self.bias1, 0.0)
+        before = np.einsum("eh,ehk->ek", first, self.weights2) + self.bias2
+        second = np.maximum(before, 0.0)
+        logits = np.einsum("eh,eh->e", second, self.weights3) + self.bias
+        return _Average(first, before, second, logits)
+
+    def _block(self, inputs: Singles) -> tuple[Singles, Singles]:
         """What each input adds to the mean logit, and each member's distance from its base."""
+        average = self._average
         count, width = self.bias1.shape
         flat = self.weights1.reshape(len(self.weights1), count * width)
         move1 = (inputs @ flat).reshape(len(inputs), count, width)
-        lift1 = np.maximum(move1 + self.bias1, 0.0) - still1
+        lift1 = np.maximum(move1 + self.bias1, 0.0) - average.first
         move2 = np.matmul(lift1.swapaxes(0, 1), self.weights2).swapaxes(0, 1)
-        lift2 = np.maximum(move2 + at2, 0.0) - still2
-        back2 = self.weights3 * _rescaled(lift2, move2, at2)
+        lift2 = np.maximum(move2 + average.before, 0.0) - average.second
+        back2 = self.weights3 * _rescaled(lift2, move2, average.before)
         back1 = np.matmul(back2.swapaxes(0, 1), self.weights2.swapaxes(1, 2)).swapaxes(0, 1)
         back1 = back1 * _rescaled(lift1, move1, self.bias1) / np.float32(count)
         added: Singles = inputs * (back1.reshape(len(inputs), count * width) @ flat.T)

@@ -107,7 +107,7 @@ def _keys(batch: Any, product_ids: NDArray[np.int64], weeks: range) -> Hashes:
     for surface, column in enumerate(("display_location", "mailer_location")):
         rows = wanted & _shown(batch.column(column))
         found.append(_packed(surface, week[rows], stores[rows], product[rows]))
-    return np.unique(np.concatenate(found))
+    return np.concatenate(found)
 
 
 def _shown(column: Any) -> NDArray[np.bool_]:
