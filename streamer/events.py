@@ -149,14 +149,14 @@ class ItemScore(Struct, kw_only=True, gc=False):
     """`item-scores`: how likely an item is to succeed, and why. Keep the highest ``version``."""
 
     item_id: str
+    stage: Stage
+    reasons: list[str]
     probability: Annotated[float, Meta(description="calibrated P(success)")]
     uncertainty: Annotated[float, Meta(description="standard deviation of the logit")]
-    stage: Stage
     logit: float
     contributions: Annotated[
         dict[str, float], Meta(description="per modality; they sum to `logit`")
     ]
-    reasons: list[str]
     model: str
     version: Annotated[int, Meta(description="grows with every change of the item's state")]
     time: Seconds

@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamer import failpoint
 from streamer.chunk import Chunk
 from streamer.events import BoardChange
@@ -19,25 +22,23 @@ from streamer.state.boards import Boards, Filing
 from streamer.topology import BOARD_CHANGES
 from streamer.wire import pack
 
+Ints = NDArray[np.int64]
+
+SCORE = np.dtype([("version", "f8"), ("time", "f8"), ("probability", "f8"), ("listed", "?")])
+"""Of two scores the one with the larger version and stream time is the later. What may be listed is
+``listed``."""
 OFF_ITEMS = 100_000
 """Items of which it is remembered that they were last filed as not to be listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What filing needs of scores, and nothing that would keep the rest in memory; ``listed`` says
-    which items may be listed."""
+    """What filing needs of scores, and nothing that would keep the rest in memory: ids, boards, and
+    a row of SCORE each."""
 
     ids: list[str]
     boards: list[tuple[str, ...]]
-    listed: list[bool]
-    versions: list[float]
-    probability: list[float]
-    time: float
-
-    def age(self, place: int) -> tuple[float, float]:
-        """The version and stream time of a score: of two, the larger is the later one."""
-        return self.versions[place], self.time
+    scores: NDArray[np.void]
 
 
 class Filer:
@@ -60,24 +61,14 @@ class Filer:
         self, judged: Judged, chunks: Sequence[Chunk] = (), *, everything: bool = False
     ) -> None:
         """Takes the scores of a batch's items, and its chunks, to be marked as done."""
-        ids, known = judged.items.ids, judged.items.known
-        listed = listable(known, judged.time, self._settings.launch_window_days)
-        places = [
-            place
-            for place, item_id in enumerate(ids)
-            if known[place].facts and (listed[place] or everything or item_id not in self._off)
-        ]
-        self._off.difference_update([ids[place] for place in places if listed[place]])
-        self._scored.append(
-            Scored(
-                [ids[place] for place in places],
-                [boards_of(facts) for place in places if (facts := known[place].facts)],
-                [listed[place] for place in places],
-                judged.versions[places].tolist(),
-                judged.scores.probability[places].tolist(),
-                judged.time,
-            )
-        )
+        ids, beside = judged.items.ids, judged.items.beside
+        listed = listable(beside, judged.time, self._settings.launch_window_days)
+        wanted = ~np.isnan(beside["launch"])
+        if not everything:
+            hidden = np.flatnonzero(wanted & ~listed).tolist()
+            wanted[[place for place in hidden if ids[place] in self._off]] = False
+        self._off.difference_update([ids[place] for place in np.flatnonzero(listed).tolist()])
+        self._scored.append(_scored(judged, np.flatnonzero(wanted), listed))
         self._chunks += chunks
 
     def forget(self) -> None:
@@ -121,18 +112,36 @@ class Filer:
         )
 
 
+def _scored(judged: Judged, places: Ints, listed: NDArray[np.bool_]) -> Scored:
+    scores = np.empty(len(places), SCORE)
+    scores["version"] = judged.versions[places]
+    scores["time"] = judged.time
+    scores["probability"] = judged.scores.probability[places]
+    scores["listed"] = listed[places]
+    ids, known = judged.items.ids, judged.items.known
+    boards = [boards_of(facts) for place in places.tolist() if (facts := known[place].facts)]
+    return Scored([ids[place] for place in places.tolist()], boards, scores)
+
+
 def filings(scored: Sequence[Scored]) -> dict[str, list[Filing]]:
     """By board, where each item belongs by its latest score."""
-    latest: dict[str, tuple[Scored, int]] = {}
-    for some in scored:
-        for place, item_id in enumerate(some.ids):
-            before = latest.get(item_id)
-            if before is None or some.age(place) >= before[0].age(before[1]):
-                latest[item_id] = some, place
     by_board: defaultdict[str, list[Filing]] = defaultdict(list)
-    for item_id, (some, place) in latest.items():
-        score = some.probability[place] if some.listed[place] else None
-        filing = Filing(item_id, *some.age(place), score)
-        for board in some.boards[place]:
+    ids = [item_id for some in scored for item_id in some.ids]
+    boards = [names for some in scored for names in some.boards]
+    scores = np.concatenate([np.empty(0, SCORE), *(some.scores for some in scored)])
+    latest = _latest(ids, scores)
+    for place, score in zip(latest.tolist(), scores[latest].tolist(), strict=True):
+        version, time, probability, listed = score
+        filing = Filing(ids[place], version, time, probability if listed else None)
+        for board in boards[place]:
             by_board[board].append(filing)
     return by_board
+
+
+def _latest(ids: Sequence[str], scores: NDArray[np.void]) -> Ints:
+    """The place of each item's latest score; of equal ones, the last."""
+    numbers: dict[str, int] = {}
+    item = np.array([numbers.setdefault(item_id, len(numbers)) for item_id in ids], np.int64)
+    order = np.lexsort((scores["time"], scores["version"], item))
+    last = np.append(item[order][1:] != item[order][:-1], True) if len(ids) else order
+    return order[last]

@@ -1,7 +1,7 @@
 """Packs many scores at once as `ItemScore` messages.
 
-All messages of a bundle have the same shape, so their fixed parts are laid out once as rows of
-bytes and the numbers written into them column by column: several times faster than packing one
+All messages of a bundle have the same numbers, so what is fixed around these is laid out once as
+rows of bytes and the numbers written into them column by column: several times faster than packing one
 message after the other. What comes out is plain MessagePack; events.py says what is in it.
 """
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.events import SCHEMA, ItemScore
 from streamer.scoring.predictor import STAGES, Scores
+from streamer.state.remembered import Remembered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,6 +24,9 @@ Ints = NDArray[np.int64]
 _pack = msgspec.msgpack.Encoder().encode
 _FLOAT, _UINT64 = b"\xcb" + bytes(8), b"\xcf" + bytes(8)
 _FIELDS = ItemScore.__struct_fields__
+_PLACE = np.dtype("<u2")
+REMEMBERED_REASONS = 20_000
+"""What is said of an item, its stage and reasons, is said of many: packed once for all."""
 
 
 def _map_header(fields: int) -> bytes:
@@ -49,13 +53,18 @@ class _Rows:
 
     def fill(self, columns: Sequence[NDArray[np.generic]]) -> list[bytes]:
         """The part of every message, ``columns`` in the order of the numbers."""
-        count, width = len(columns[0]), len(self.template)
+        count = len(columns[0])
         rows = np.tile(np.frombuffer(self.template, np.uint8), (count, 1))
         for place, column in zip(self.places, columns, strict=True):
             kind = ">u8" if column.dtype.kind in "iu" else ">f8"
             rows[:, place : place + 8] = column.astype(kind).view(np.uint8).reshape(count, 8)
-        packed = rows.tobytes()
-        return [packed[start : start + width] for start in range(0, count * width, width)]
+        return _rows(rows)
+
+
+def _rows(array: NDArray[np.generic]) -> list[bytes]:
+    """The bytes of each row."""
+    packed, width = array.tobytes(), array.strides[0]
+    return [packed[start : start + width] for start in range(0, len(packed), width)]
 
 
 class ScorePacker:
@@ -63,20 +72,16 @@ class ScorePacker:
 
     def __init__(self, model: str, names: Sequence[str], phrases: Sequence[str]) -> None:
         self._start = _map_header(len(_FIELDS)) + _pack("item_id")
-        self._first = _Rows.of([(_pack("probability"), _FLOAT), (_pack("uncertainty"), _FLOAT)])
-        self._stages = [_pack("stage") + _pack(stage) for stage in STAGES]
-        contributions = [(_pack(name), _FLOAT) for name in names]
-        self._second = _Rows.of(
+        self._stages = [_pack("stage") + _pack(stage) + _pack("reasons") for stage in STAGES]
+        self._phrases = [_pack(phrase) for phrase in phrases]
+        self._said = Remembered(self._say, REMEMBERED_REASONS)
+        self._numbers = _Rows.of(
             [
+                (_pack("probability"), _FLOAT),
+                (_pack("uncertainty"), _FLOAT),
                 (_pack("logit"), _FLOAT),
                 (_pack("contributions") + _map_header(len(names)), b""),
-                *contributions,
-                (_pack("reasons"), b""),
-            ]
-        )
-        self._phrases = [_pack(phrase) for phrase in phrases]
-        self._last = _Rows.of(
-            [
+                *((_pack(name), _FLOAT) for name in names),
                 (_pack("model") + _pack(model) + _pack("version"), _UINT64),
                 (_pack("time"), _FLOAT),
                 (_pack("schema") + _pack(SCHEMA), b""),
@@ -94,14 +99,22 @@ class ScorePacker:
         """One message an item. ``phrases`` (items, reasons) are places among the phrases."""
         if not ids:
             return []
-        first = self._first.fill([scores.probability, scores.uncertainty])
-        second = self._second.fill([scores.logit, *scores.contributions.T])
-        last = self._last.fill([versions.astype(np.int64), np.full(len(ids), time)])
-        start, stages, words = self._start, self._stages, self._phrases
-        many = bytes([0x90 | phrases.shape[1]])
+        said = _rows(np.column_stack([scores.stage, phrases]).astype(_PLACE))
+        numbers = self._numbers.fill(
+            [
+                *(scores.probability, scores.uncertainty, scores.logit),
+                *scores.contributions.T,
+                *(versions.astype(np.int64), np.full(len(ids), time)),
+            ]
+        )
+        start, words = self._start, self._said
         return [
-            b"".join((start, _pack(item_id), a, stages[s], b, many, *[words[p] for p in ps], c))
-            for item_id, a, s, b, ps, c in zip(
-                ids, first, scores.stage.tolist(), second, phrases.tolist(), last, strict=True
-            )
+            b"".join((start, _pack(item_id), words[places], some))
+            for item_id, places, some in zip(ids, said, numbers, strict=True)
         ]
+
+    def _say(self, places: bytes) -> bytes:
+        """A stage and reasons in words, from their places one after the other."""
+        stage, *reasons = np.frombuffer(places, _PLACE).tolist()
+        words = [self._phrases[place] for place in reasons]
+        return b"".join((self._stages[stage], bytes([0x90 | len(words)]), *words))

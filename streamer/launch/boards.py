@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
-from streamer.state.known import Facts, Known
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.state.known import Facts
 
 EVERYTHING = "all"
 DAY_SECONDS = 86400.0
@@ -29,10 +31,10 @@ def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:
     return facts.offered and 0 <= now - facts.launch_time <= launch_window_days * DAY_SECONDS
 
 
-def listable(items: Sequence[Known], now: float, launch_window_days: float) -> list[bool]:
-    """Which of the items may be listed."""
-    earliest = now - launch_window_days * DAY_SECONDS
-    return [
-        bool(known.facts and known.facts.offered and earliest <= known.facts.launch_time <= now)
-        for known in items
-    ]
+def listable(beside: NDArray[np.void], now: float, launch_window_days: float) -> NDArray[np.bool_]:
+    """Which of the items may be listed, of which these known.BESIDE columns are."""
+    age = now - beside["launch"]
+    listed: NDArray[np.bool_] = (
+        beside["offered"] & (age >= 0) & (age <= launch_window_days * DAY_SECONDS)
+    )
+    return listed

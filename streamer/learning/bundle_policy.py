@@ -111,8 +111,7 @@ async def _listed(
     now, window = hour * STEP_SECONDS, course.launch_window_days
     ids = [i for i, time in launched.items() if now - window * 86400.0 <= time <= now]
     items = await read_items(replay.store, ids, replay.table)
-    may = listable(items.known, now, window)
-    items = items.at([place for place, listed in enumerate(may) if listed])
+    items = items.at(np.flatnonzero(listable(items.beside, now, window)).tolist())
     await ensure_kin(items, replay.kin, replay.store)
     scores = course.judge.judge(items, replay.kin, now).scores
     places = min(course.shown[hour], MAX_PLACES)

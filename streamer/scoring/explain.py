@@ -135,11 +135,8 @@ class Explainer:
 
         ``described`` says of which items the description has been read.
         """
-        order = np.argpartition(-np.abs(weights), count - 1, axis=1)[:, :count]
+        order = _largest(np.abs(weights), count)
         heavy = np.take_along_axis(weights, order, axis=1)
-        by_weight = np.argsort(-np.abs(heavy), axis=1)
-        order = np.take_along_axis(order, by_weight, axis=1)
-        heavy = np.take_along_axis(heavy, by_weight, axis=1)
         phrases: Ints = (
             order * _PHRASES_PER_REASON + 2 * self._level(x, described, order) + (heavy < 0)
         )
@@ -153,6 +150,16 @@ class Explainer:
         level[reasons < len(_TEXTS)] = 1
         level[(reasons == _TEXTS.index("content")) & ~described[:, None]] = 2
         return level.astype(np.int64)
+
+
+def _largest(of: Floats, count: int) -> Ints:
+    """The places of the largest of each row, in order; shape (rows, count)."""
+    of, rows = of.astype(np.float32), np.arange(len(of))
+    found = np.empty((len(of), count), np.int64)
+    for place in range(count):
+        found[:, place] = of.argmax(axis=1)
+        of[rows, found[:, place]] = -1.0
+    return found
 
 
 _TEXTS = ("content", "review_topics")

@@ -136,16 +136,14 @@ class Predictor:
 
         Values beyond those seen in training count as the outermost seen.
         """
-        unread = np.isnan(content[:, :1])
-        components = (np.where(unread, 0, content) - self.content_mean) @ self.components.T
-        return np.concatenate(
-            [
-                self._standardised(x, self.values).astype(np.float32),
-                np.isnan(x[:, self.flags]).astype(np.float32),
-                np.where(unread, 0, components).astype(np.float32),
-            ],
-            axis=1,
-        )
+        ends = np.cumsum([len(self.values), len(self.flags), len(self.components)])
+        out = np.empty((len(x), ends[2]), np.float32)
+        out[:, : ends[0]] = self._standardised(x, self.values)
+        out[:, ends[0] : ends[1]] = np.isnan(x[:, self.flags])
+        out[:, ends[1] :] = 0.0
+        read = np.flatnonzero(~np.isnan(content[:, 0]))
+        out[read, ends[1] :] = (content[read] - self.content_mean) @ self.components.T
+        return out
 
     def _standardised(self, x: Floats, places: Ints) -> Floats:
         """These features, zero where they are average or missing."""
@@ -178,12 +176,15 @@ class Predictor:
         count, width = self.bias1.shape
         flat = self.weights1.reshape(len(self.weights1), count * width)
         move1 = (inputs @ flat).reshape(len(inputs), count, width)
-        lift1 = np.maximum(move1 + self.bias1, 0.0) - average.first
-        move2 = np.matmul(lift1.swapaxes(0, 1), self.weights2).swapaxes(0, 1)
-        lift2 = np.maximum(move2 + average.before, 0.0) - average.second
-        back2 = self.weights3 * _rescaled(lift2, move2, average.before)
-        back1 = np.matmul(back2.swapaxes(0, 1), self.weights2.swapaxes(1, 2)).swapaxes(0, 1)
-        back1 = back1 * _rescaled(lift1, move1, self.bias1) / np.float32(count)
+        lift1 = _lifted(move1, self.bias1, average.first)
+        move2 = np.empty_like(move1)
+        np.matmul(lift1.swapaxes(0, 1), self.weights2, out=move2.swapaxes(0, 1))
+        lift2 = _lifted(move2, average.before, average.second)
+        back2 = _rescaled(lift2, move2, average.before)
+        back2 *= self.weights3 / np.float32(count)
+        back1 = np.empty_like(back2)
+        np.matmul(back2.swapaxes(0, 1), self.weights2.swapaxes(1, 2), out=back1.swapaxes(0, 1))
+        back1 *= _rescaled(lift1, move1, self.bias1)
         added: Singles = inputs * (back1.reshape(len(inputs), count * width) @ flat.T)
         return added, np.einsum("neh,eh->ne", lift2, self.weights3)
 
@@ -206,11 +207,21 @@ _ARRAYS = tuple(
 )
 
 
+def _lifted(move: Singles, at: Singles, average: Singles) -> Singles:
+    """How far rectifiers go from ``average`` when what they are given moves from ``at``."""
+    lift: Singles = move + at
+    np.maximum(lift, 0.0, out=lift)
+    lift -= average
+    return lift
+
+
 def _rescaled(lift: Singles, move: Singles, at: Singles) -> Singles:
     """How much of a move each rectifier lets through on its way from ``at``."""
-    moves = np.abs(move) > _STILL
-    found: Singles = np.divide(lift, move, out=np.zeros_like(move), where=moves)
-    return np.where(moves, found, at > 0)
+    still = np.abs(move) <= _STILL
+    found: Singles = np.where(still, np.float32(1), move)
+    np.divide(lift, found, out=found)
+    np.copyto(found, at > 0, where=still)
+    return found
 
 
 def stages(actions: Floats) -> Ints:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from streamer.events import REVIEW_DIMENSIONS, REVIEW_VECTOR_UNIT
 from streamer.state.keys import KIN_KINDS
 from streamer.state.kin import KinTable
-from streamer.state.known import Known
 from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, KIN, REVIEWS
 from streamer.state.members import EMPTY, slots_of
 from streamer.state.merge import at_time, field_at_time
@@ -135,7 +134,7 @@ def features(
     What another worker has applied from ahead of ``now`` counts as if it happened now."""
     now = np.broadcast_to(np.asarray(now, np.float64), len(items))
     decayed = at_time(ITEM, items.x, np.maximum(now, items.x[:, _AT["last_time"]]))
-    relatives = kin.relatives([known.family for known in items.known])
+    relatives = kin.relatives(items.families)
     blocks = [
         _price(items, decayed, kin, relatives),
         _family(relatives, kin, now),
@@ -143,19 +142,19 @@ def features(
         _behaviour(items, decayed, now),
         _reviews(items, decayed, now),
     ]
-    content = _content(items.known, fingerprint, dimensions)
+    content = _content(items, fingerprint, dimensions)
     return Features(np.concatenate(blocks, axis=1), content)
 
 
 async def ensure_kin(items: Touched, kin: KinTable, store: Store) -> None:
     """Has at hand the relatives whose state the items' features read. Raises redis errors."""
-    await kin.ensure(store, [known.family for known in items.known], _channels(items)[0])
+    await kin.ensure(store, items.families, _channels(items)[0])
 
 
 def launch_times(items: Touched) -> Floats:
     """When each item was launched: by the catalogue, or else its first event; NaN for neither."""
     first = items.x[:, _AT["first_time"]]
-    launch = np.array([k.facts.launch_time if k.facts else np.nan for k in items.known])
+    launch = items.beside["launch"]
     return np.where(np.isnan(launch), np.where(np.isfinite(first), first, np.nan), launch)
 
 
@@ -173,7 +172,7 @@ def _stack(columns: Sequence[Floats]) -> Floats:
 
 
 def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
-    price = np.array([k.facts.price if k.facts else np.nan for k in items.known])
+    price = items.beside["price"]
     log_price = np.log(np.maximum(price, 0.01))
     columns = [log_price]
     for rows in relatives.T:
@@ -295,10 +294,10 @@ def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
     out[:, REVIEW.index("reviews")] = 0.0
     out[:, REVIEW.index("rating")] = np.where(ratings > 0, rating, np.nan)
     out[:, REVIEW.index("ratings")] = _log(ratings)
-    reviewed = [place for place, known in enumerate(items.known) if known.reviews is not None]
-    if reviewed:
-        stored = np.stack([items.known[place].reviews for place in reviewed])  # type: ignore[misc]
-        _read(stored, now[reviewed], out, np.array(reviewed))
+    reviewed = np.flatnonzero(items.beside["reviewed"])
+    if len(reviewed):
+        stored = np.stack([items.known[place].reviews for place in reviewed.tolist()])  # type: ignore[misc]
+        _read(stored, now[reviewed], out, reviewed)
     return out
 
 
@@ -319,11 +318,12 @@ def _read(stored: Floats, now: Floats, out: Floats, rows: Ints) -> None:
     out[rows, REVIEW.index("review_v0") :] = mean
 
 
-def _content(known: Sequence[Known], fingerprint: str, dimensions: int) -> NDArray[np.float32]:
+def _content(items: Touched, fingerprint: str, dimensions: int) -> NDArray[np.float32]:
     """A vector that is not as long as those of its encoder is none."""
-    content = np.full((len(known), dimensions), np.nan, np.float32)
-    for row, beside in enumerate(known):
-        vector = beside.content.vectors.get(fingerprint) if beside.content else None
+    content = np.full((len(items), dimensions), np.nan, np.float32)
+    for row in np.flatnonzero(items.beside["described"]).tolist():
+        found = items.known[row].content
+        vector = found.vectors.get(fingerprint) if found else None
         if vector is not None and len(vector) == 2 * dimensions:
             content[row] = np.frombuffer(vector, "<f2")
     return content

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.state.keys import KIN_KINDS, channel_kin
-from streamer.state.known import Family
+from streamer.state.known import Families, Family
 from streamer.state.layout import KIN
 from streamer.state.store import Store
 
@@ -41,7 +41,7 @@ class KinTable:
         self._names = [""]
         self._x = KIN.identity[None].copy()
         self._read_at = np.full(1, np.inf)
-        self._family: dict[Family, int] = {}
+        self._family: dict[int, int] = {}
         self._families: list[Family] = []
         self._family_rows = np.zeros((0, len(KIN_KINDS)), np.int64)
         self._incomplete: set[int] = set()
@@ -57,23 +57,25 @@ class KinTable:
     def row(self, kin: str) -> int:
         return self._row.get(kin, _UNKNOWN)
 
-    def relatives(self, families: Sequence[Family]) -> Ints:
-        """The rows of each family's relatives, shape (families, kinds); 0 where there is none or
+    def relatives(self, families: Families) -> Ints:
+        """The rows of each item's relatives, shape (items, kinds); 0 where there is none or
         it is not known."""
         places = self._places(families)
         rows: Ints = self._family_rows[places]
         return rows
 
-    def _places(self, families: Sequence[Family]) -> Ints:
-        try:
-            return np.fromiter(map(self._family.__getitem__, families), np.int64, len(families))
-        except KeyError:
-            self._register(dict.fromkeys(families).keys() - self._family.keys())
-            return self._places(families)
+    def _places(self, families: Families) -> Ints:
+        numbers, first, item = np.unique(families.numbers, return_index=True, return_inverse=True)
+        asked = numbers.tolist()
+        new = [place for place, number in enumerate(asked) if number not in self._family]
+        if new:
+            self._register([families.known[place].family for place in first[new].tolist()])
+        places = np.array([self._family[number] for number in asked], np.int64)
+        return places[item]
 
-    def _register(self, families: set[Family]) -> None:
+    def _register(self, families: Sequence[Family]) -> None:
         for family in families:
-            self._family[family] = len(self._families)
+            self._family[family.number] = len(self._families)
             self._families.append(family)
         count = len(self._families)
         self._family_rows = _grown(self._family_rows, count, 0)
@@ -124,17 +126,17 @@ class KinTable:
         self._read_at = _grown(self._read_at, len(self._names), 0.0)
         self._complete()
 
-    async def meet(self, store: Store, families: Sequence[Family]) -> None:
+    async def meet(self, store: Store, families: Families) -> None:
         """Reads what of these families is not at hand, however old what is."""
         while missing := self._missing(self._places(families)):
             self.put(list(missing), await store.read("k", list(missing)))
 
-    async def ensure(self, store: Store, families: Sequence[Family], channels: Ints) -> None:
+    async def ensure(self, store: Store, families: Families, channels: Ints) -> None:
         """Reads what of these relatives and channels is not at hand or was read too long ago."""
         while stale := self._stale(families, channels):
             self.put(stale, await store.read("k", stale))
 
-    def _stale(self, families: Sequence[Family], channels: Ints) -> list[str]:
+    def _stale(self, families: Families, channels: Ints) -> list[str]:
         rows, places = self.channel_rows(channels), self._places(families)
         missing = self._missing(places)
         missing.update(channel_kin(hashed) for hashed in channels[rows == _UNKNOWN].tolist())

@@ -7,7 +7,9 @@ still what is there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from math import nan
 from struct import unpack_from
 from sys import intern
@@ -28,14 +30,16 @@ _read_item = msgspec.msgpack.Decoder(NewItem).decode
 
 
 class Family(Struct, frozen=True, eq=False, gc=False):
-    """The relatives of an item, one object for all items that have the same: their ids, and by
-    kind, in the order of KIN_KINDS, '' where there is none."""
+    """The relatives of an item, one object for all items that have the same: its number, their
+    ids, and by kind, in the order of KIN_KINDS, '' where there is none."""
 
+    number: int
     kin: tuple[str, ...]
     by_kind: tuple[str, ...]
 
 
-NO_FAMILY = Family((), ("",) * len(KIN_KINDS))
+NO_FAMILY = Family(0, (), ("",) * len(KIN_KINDS))
+_numbers = count(1)
 
 
 class Facts(Struct, frozen=True, gc=False):
@@ -91,6 +95,47 @@ class Known(Struct, frozen=True, eq=False, gc=False):
 
 
 NOTHING = Known()
+
+BESIDE = np.dtype(
+    [
+        ("price", "f8"),
+        ("launch", "f8"),
+        ("family", "i8"),
+        ("offered", "?"),
+        ("described", "?"),
+        ("reviewed", "?"),
+        ("early", "?"),
+    ]
+)
+"""What batches need of what is known, as columns: price and launch time (NaN where there are none)
+and the number of the family; whether the item is offered, has a content, reviews, and early
+behaviour."""
+
+
+def beside(known: Sequence[Known]) -> NDArray[np.void]:
+    """The BESIDE columns of items."""
+    return np.array([_columns(each) for each in known], BESIDE)
+
+
+def _columns(known: Known) -> tuple[float, float, int, bool, bool, bool, bool]:
+    facts = known.facts
+    return (
+        facts.price if facts else nan,
+        facts.launch_time if facts else nan,
+        known.family.number,
+        facts.offered if facts else False,
+        known.content is not None,
+        known.reviews is not None,
+        known.early is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """The families of items: their numbers, and what is known of each to look the family up."""
+
+    numbers: NDArray[np.int64]
+    known: Sequence[Known]
 
 
 class Entry(Struct, frozen=True, eq=False, gc=False):
@@ -173,7 +218,7 @@ def family(kin_ids: bytes) -> Family:
     """The family whose ids stand there, a space between two."""
     ids = tuple(kin_ids.decode().split())
     by_kind = {kin.partition(":")[0]: kin for kin in ids}
-    return Family(ids, tuple(by_kind.get(kind, "") for kind in KIN_KINDS))
+    return Family(next(_numbers), ids, tuple(by_kind.get(kind, "") for kind in KIN_KINDS))
 
 
 _families: Remembered[bytes, Family] = Remembered(family, size=50_000)

@@ -15,7 +15,7 @@ from streamer.state.columns import NOBODY
 from streamer.state.items import Applied, apply_items
 from streamer.state.keys import Keys, channel_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import NOTHING, Facts
+from streamer.state.known import NOTHING, Facts, Families, beside
 from streamer.state.layout import ITEM, KIN, MONTH, decayed_name
 from streamer.state.merge import merge_rows
 from streamer.state.phases import open_ranges, run_phase
@@ -77,11 +77,12 @@ class _Counting:
 
     def __init__(self, batch: Batch, applied: Applied, keys: Keys, table: KinTable) -> None:
         self._batch, self._keys, self._x, self._table = batch, keys, applied.x, table
-        self._known = applied.items.known
+        self._known, self._beside = applied.items.known, applied.items.beside
         if applied.items.ids != batch.items:
             known = dict(zip(applied.items.ids, applied.items.known, strict=True))
             self._known = [known.get(item_id, NOTHING) for item_id in batch.items]
-        self.families = [known.family for known in self._known]
+            self._beside = beside(self._known)
+        self.families = Families(self._beside["family"], self._known)
         self._deltas: dict[tuple[int, ...], KinDeltas] = {}
 
     def call(self, shard: int, first: Ints) -> KinCall:
@@ -124,11 +125,11 @@ class _Counting:
     def _direct_from(self, first: Ints) -> Ints:
         """The offset from which on an item's events count, shape (items, ranges)."""
         found = np.tile(first, (len(self._known), 1))
-        for place, known in enumerate(self._known):
-            if known.early:
-                for number, each in enumerate(self._batch.ranges):
-                    early = known.early.watermarks.get(each.watermark("i"), 0)
-                    found[place, number] = max(found[place, number], early)
+        for place in np.flatnonzero(self._beside["early"]).tolist():
+            early = self._known[place].early
+            for number, each in enumerate(self._batch.ranges):
+                until = early.watermarks.get(each.watermark("i"), 0) if early else 0
+                found[place, number] = max(found[place, number], until)
         return found
 
     def _debuts(self, first: Ints) -> tuple[Floats, Ints]:

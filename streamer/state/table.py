@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.state.known import NOTHING, Entry, Known
+from streamer.state.known import BESIDE, NOTHING, Entry, Known, beside
 from streamer.state.layout import ITEM
 from streamer.state.members import WIDTH
 from streamer.state.records import ABSENT, Etags, Records
@@ -39,6 +39,7 @@ class ItemTable:
         self._free: list[int] = []
         self._known: list[Known] = []
         self._tick = 0
+        self._beside = np.zeros(0, BESIDE)
         self._records = Records.empty(0)
         self._etag = np.zeros(0, np.uint64)
         self._read = np.zeros(0, bool)
@@ -99,6 +100,7 @@ class ItemTable:
             np.concatenate([mine.counts, more.counts]),
             np.concatenate([mine.slots, more.slots]),
         )
+        self._beside = np.concatenate([self._beside, np.zeros(count, BESIDE)])
         self._etag = np.concatenate([self._etag, np.zeros(count, np.uint64)])
         self._read = np.concatenate([self._read, np.zeros(count, bool)])
         self._long = np.concatenate([self._long, np.zeros(count, bool)])
@@ -120,8 +122,10 @@ class ItemTable:
         self._records.put(
             rows[present], Records.unpacked([entry.record for entry in found if entry])
         )
-        for row, entry in zip(rows.tolist(), entries, strict=True):
-            self._known[row] = entry.known if entry else NOTHING
+        known = [entry.known if entry else NOTHING for entry in entries]
+        self._beside[rows] = beside(known)
+        for row, each, entry in zip(rows.tolist(), known, entries, strict=True):
+            self._known[row] = each
             self._long[row] = entry is not None and entry.beside_bytes > MAX_BESIDE_BYTES
         self._read[rows] = True
 
@@ -165,4 +169,4 @@ class ItemTable:
             records = self._records.take(rows)
         known = [self._known[row] for row in rows.tolist()]
         self._let_go(rows[self._long[rows]])
-        return Touched(list(ids), records, known)
+        return Touched(list(ids), records, known, self._beside[rows])

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.state.known import Known
+from streamer.state.known import Families, Known, beside
 from streamer.state.members import LISTS, distinct
 from streamer.state.records import Records
 
 Floats = NDArray[np.float64]
 
+_NO_COLUMNS = beside([])
+
 
 @dataclass(slots=True)
 class Touched:
-    """Items with their state: their records, and what is beside these."""
+    """Items with their state: their records, and what is beside these, also as columns (see
+    known.BESIDE)."""
 
     ids: list[str]
     records: Records
     known: list[Known]
+    beside: NDArray[np.void] = field(default_factory=lambda: _NO_COLUMNS)
+
+    def __post_init__(self) -> None:
+        if len(self.beside) != len(self.known):
+            self.beside = beside(self.known)
 
     @property
     def x(self) -> Floats:
         """The fields of the records, shape (items, fields)."""
         return self.records.x
+
+    @property
+    def families(self) -> Families:
+        return Families(self.beside["family"], self.known)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -34,13 +46,14 @@ class Touched:
     def part(self, start: int, end: int) -> Touched:
         """The items from place ``start`` up to, not including, ``end``."""
         block = slice(start, end)
-        return Touched(self.ids[block], self.records.take(block), self.known[block])
+        parts = self.ids[block], self.records.take(block), self.known[block]
+        return Touched(*parts, self.beside[block])
 
     def at(self, places: Sequence[int]) -> Touched:
         """The items at these places."""
         rows = np.array(places, np.int64)
         ids, known = [self.ids[p] for p in places], [self.known[p] for p in places]
-        return Touched(ids, self.records.take(rows), known)
+        return Touched(ids, self.records.take(rows), known, self.beside[rows])
 
     def listed(self, name: str) -> Floats:
         """How long each item's list of that name is."""

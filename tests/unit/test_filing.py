@@ -20,6 +20,8 @@ from streamer.launch.boards import EVERYTHING
 from streamer.settings import Settings
 from streamer.state.boards import Filing
 from streamer.state.known import NOTHING, Known
+from streamer.state.records import Records
+from streamer.state.touched import Touched
 from tests.support.chunks import chunk_of
 from tests.support.touching import facts_of
 
@@ -53,7 +55,7 @@ def known(*, withdrawn: bool = False, launch: float = LAUNCH) -> Known:
 
 def judged(item_id: str, beside: Known, version: float, probability: float, time: float) -> Judged:
     found = SimpleNamespace(
-        items=SimpleNamespace(ids=[item_id], known=[beside]),
+        items=Touched([item_id], Records.empty(1), [beside]),
         versions=np.array([version]),
         scores=SimpleNamespace(probability=np.array([probability])),
         time=time,

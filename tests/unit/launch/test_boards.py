@@ -6,7 +6,7 @@ import pytest
 
 from streamer.events import NewItem
 from streamer.launch.boards import EVERYTHING, boards_of, listable, may_be_listed
-from streamer.state.known import NOTHING, Facts, Known
+from streamer.state.known import NOTHING, Facts, Known, beside
 from tests.support.touching import facts_of
 
 DAY = 86400.0
@@ -40,11 +40,11 @@ def test_a_class_of_the_name_of_the_board_of_all_items_has_no_other() -> None:
 def test_an_item_is_listed_within_its_launch_window(days: float, listed: bool) -> None:
     now = LAUNCH + days * DAY
     assert may_be_listed(facts(), now, 56.0) is listed
-    assert listable([Known(facts=facts()), NOTHING], now, 56.0) == [listed, False]
+    assert listable(beside([Known(facts=facts()), NOTHING]), now, 56.0).tolist() == [listed, False]
 
 
 def test_what_is_withdrawn_or_out_of_stock_is_not_listed() -> None:
     assert not may_be_listed(facts(withdrawn=True), LAUNCH, 56.0)
     assert not may_be_listed(facts(stock=0.0), LAUNCH, 56.0)
     assert may_be_listed(facts(stock=0.5), LAUNCH, 56.0)
-    assert listable([Known(facts=facts(stock=0.0))], LAUNCH, 56.0) == [False]
+    assert listable(beside([Known(facts=facts(stock=0.0))]), LAUNCH, 56.0).tolist() == [False]

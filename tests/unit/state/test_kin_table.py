@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamer.state import kin as module
 from streamer.state.keys import KIN_KINDS, channel_kin
 from streamer.state.kin import KinTable
-from streamer.state.known import NO_FAMILY, Family, family
+from streamer.state.known import NO_FAMILY, Families, Family, Known, family
 from streamer.state.layout import KIN
 from tests.support.touching import kin_record
 
@@ -36,6 +36,11 @@ def views(table: KinTable, rows: Any) -> list[float]:
 
 def relatives(*kin: str) -> Family:
     return family(" ".join(kin).encode())
+
+
+def families(*some: Family) -> Families:
+    """Those of items that are nothing else."""
+    return Families(np.array([f.number for f in some], np.int64), [Known(family=f) for f in some])
 
 
 @given(st.lists(st.dictionaries(names, st.integers(1, 1000), max_size=30), max_size=8))
@@ -60,20 +65,20 @@ def test_the_last_record_stands(puts: list[dict[str, int]]) -> None:
     st.permutations(["brand:a", "brand:b", "type:a", "category:a"]),
 )
 def test_the_relatives_of_a_family_are_found_whenever_they_came(
-    families: list[list[str]], order: list[str]
+    kin_ids: list[list[str]], order: list[str]
 ) -> None:
     table = KinTable()
-    some = [relatives(*kin) for kin in families]
+    some = [relatives(*kin) for kin in kin_ids]
     for number, name in enumerate(order, start=1):
         table.put([name], [record(number)])
         known = dict(zip(order, range(1, number + 1), strict=False))
-        assert views(table, table.relatives(some)) == [
+        assert views(table, table.relatives(families(*some))) == [
             [known.get(kin, 0.0) for kin in each.by_kind] for each in some
         ]
 
 
 def test_an_item_without_relatives_has_none() -> None:
-    assert KinTable().relatives([NO_FAMILY]).tolist() == [[0] * len(KIN_KINDS)]
+    assert KinTable().relatives(families(NO_FAMILY)).tolist() == [[0] * len(KIN_KINDS)]
 
 
 def test_it_grows_and_a_relative_without_a_record_is_at_hand_as_nothing() -> None:
@@ -109,13 +114,13 @@ class CountingStore:
 
 def test_only_what_is_missing_or_old_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     table, store = KinTable(), CountingStore()
-    families, channels = [relatives("brand:a"), relatives("brand:b", "type:c")], np.array([5, 6])
+    some, channels = [relatives("brand:a"), relatives("brand:b", "type:c")], np.array([5, 6])
     table.put(["brand:a", channel_kin(5)], [record(1), record(2)])
     for _ in range(2):
-        asyncio.run(table.ensure(cast(Any, store), families, channels))
+        asyncio.run(table.ensure(cast(Any, store), families(*some), channels))
         assert sorted(store.reads) == sorted(["brand:b", "type:c", channel_kin(6)])
     monkeypatch.setattr(module, "MAX_AGE_SECONDS", -1.0)
-    assert sorted(table._stale(families[1:], channels[:1])) == sorted(
+    assert sorted(table._stale(families(some[1]), channels[:1])) == sorted(
         ["brand:b", "type:c", channel_kin(5)]
     )
 
@@ -124,13 +129,14 @@ def test_whom_one_has_met_is_not_read_again_however_old(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "MAX_AGE_SECONDS", -1.0)
     table, store = KinTable(), CountingStore()
     table.put(["brand:a"], [record(1)])
-    asyncio.run(table.meet(cast(Any, store), [relatives("brand:a", "type:c")]))
+    asyncio.run(table.meet(cast(Any, store), families(relatives("brand:a", "type:c"))))
     assert store.reads == ["type:c"]
 
 
 def test_whatever_was_ensured_is_at_hand_also_when_the_table_has_just_been_full() -> None:
     table, store = KinTable(), CountingStore()
     table.put([f"type:{n}" for n in range(module._SIZE)], [record(1)] * module._SIZE)
-    asyncio.run(table.ensure(cast(Any, store), [relatives("type:1", "brand:new")], NONE))
+    some = families(relatives("type:1", "brand:new"))
+    asyncio.run(table.ensure(cast(Any, store), some, NONE))
     assert table.row("type:1") != 0
     assert table.row("brand:new") != 0
