@@ -81,6 +81,10 @@ class Portions:
 
     def __init__(self, fetch: FetchResult) -> None:
         self.fetch = fetch
+        if fetch._partition_records is not None:
+            # An iterator that is never used, and that would hold what was fetched, and be held by
+            # it, until the cyclic collector comes.
+            fetch._partition_records._records_iterator = None
         self._left: list[Any] = []
         self._read_to = 0
 

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         300.0, description="every live item is scored again within this time"
     )
     item_cache_max_bytes: Count = Field(
-        64 * 2**20, description="of items' records and facts a worker keeps this much at hand"
+        128 * 2**20, description="of items' records and facts a worker keeps this much at hand"
     )
 
     model_store: Path = Field(Path("model_store"), description="folder of the model bundles")

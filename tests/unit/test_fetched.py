@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -133,3 +135,14 @@ def test_what_was_fetched_before_a_partition_was_sought_elsewhere_is_void() -> N
     cast(Any, found._assignment).state_value(PLACE).position = 3
     assert Portions(found).take(10) is None
     assert not found.has_more()
+
+
+def test_what_was_taken_is_freed_without_the_cyclic_collector() -> None:
+    found = fetch(batch(PLAIN, 0, [b"a", b"b"]), 0, READ_UNCOMMITTED, [])
+    fetched = weakref.ref(found._partition_records)
+    gc.disable()
+    try:
+        assert [part.values for part in portions(found, 1)] == [[b"a"], [b"b"]]
+        assert fetched() is None
+    finally:
+        gc.enable()
