@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,19 +88,27 @@ def compared(
     names = list(found)
     readings = {m.fingerprint: _read(m, [texts[n] for n in names], settings) for m in models}
     told = [found[name] for name in names]
-    vectors = np.stack([np.frombuffer(each.vector, "<i2") for each in told]).astype(np.float64)
-    mixed, least, apart, counts = 0, 1.0, -1.0, dict.fromkeys(readings, 0)
-    for place, encoding in enumerate(told):
-        near = {reader: _cosine(vectors[place], of[place]) for reader, of in readings.items()}
-        mine = near.pop(encoding.fingerprint, -1.0)
-        mixed += mine < SAME
-        least, apart = min(least, mine), max(apart, *near.values())
-        counts[encoding.fingerprint] += 1
+    mixed, least, apart = by_which(told, readings)
     results.add("swap_encoder.texts_read_by_no_one_model", mixed, "texts")
     results.add("swap_encoder.least_cosine_to_own_model", least, "1")
     results.add("swap_encoder.greatest_cosine_to_other_model", apart, "1")
+    counts = Counter(each.fingerprint for each in told)
     say(f"read by each model: {sorted(counts.values())}; by neither {mixed}")
     say(f"least cosine to the model it names {least:.5f}, greatest to the other {apart:.5f}")
+
+
+def by_which(told: Sequence[Encoding], readings: Mapping[str, Vectors]) -> tuple[int, float, float]:
+    """How many encodings are not what the model that they name makes of their text; the least
+    cosine to that, and the greatest to what another makes of it. ``readings`` [texts, dimensions]
+    are by fingerprint."""
+    mixed, least, apart = 0, 1.0, -1.0
+    for place, encoding in enumerate(told):
+        vector = np.frombuffer(encoding.vector, "<i2").astype(np.float64)
+        near = {reader: _cosine(vector, of[place]) for reader, of in readings.items()}
+        mine = near.pop(encoding.fingerprint, -1.0)
+        mixed += mine < SAME
+        least, apart = min(least, mine), max(apart, *near.values())
+    return mixed, least, apart
 
 
 def _models(settings: Settings, weights: Weights) -> list[Model]:
