@@ -4,6 +4,7 @@ PYTHON := python3
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test faults check bench documents clean
@@ -37,9 +38,15 @@ check: $(READY) ## lint, types, import contracts, generated documents
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.documents --check
 
-bench: $(READY) ## the claims against their peers (KAFKA=PROGRAM ARGS="--repetitions 1")
+# What encoders are measured against; nothing else needs it.
+$(PEERS): $(READY)
+	$(PIP) --editable '.[bench]'
+	touch $@
+
+bench: $(PEERS) ## the claims against their peers (KAFKA=PROGRAM ARGS="--repetitions 1")
 	$(BIN)/streamer bench state $(ARGS)
 	$(BIN)/streamer bench pipeline $(if $(KAFKA),--kafka $(KAFKA)) $(ARGS)
+	$(BIN)/streamer bench encoder $(if $(KAFKA),--kafka $(KAFKA)) $(ARGS)
 
 documents: $(READY) ## write the generated documents again
 	$(BIN)/python -m tools.documents

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +32,7 @@ from streamer.encoding.encoder import cores
 from streamer.encoding.projection import normalised
 from streamer.encoding.tokenizer import Tokenizer
 from streamer.encoding.weights import TOKENIZER, Weights, resolve
-from streamer.errors import StreamerError
+from streamer.errors import DependencyMissing, StreamerError
 from streamer.events import Behaviour, NewItem, Text, TextKind
 from streamer.intake import description_text, review_text
 from streamer.replay.sources.chinese import read_lines
@@ -48,6 +49,7 @@ PEERS = (
     "onnxruntime",
     "onnxruntime_int8",
 )
+NEEDED = ("sentence_transformers", "onnx", "onnxruntime")
 INFINITY = "infinity"
 NEW_ITEMS_SECONDS = 20.0
 """Over which new items come, evenly."""
@@ -71,6 +73,8 @@ class Plan:
 
 def run(settings: Settings, plan: Plan, say: Say) -> Results:
     """Measures ours and the peers in turn. Raises ConfigurationError, DependencyMissing."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise DependencyMissing(", ".join(missing), "bench")
     threads = cores(settings)
     parameters = {**asdict(plan), "infinity": bool(plan.infinity), "only": sorted(plan.only)}
     parameters["kafka"] = plan.kafka.name if plan.kafka else "embedded"

@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -79,8 +79,13 @@ class Heard:
 
     def silence(self, start: float, end: float) -> float:
         """The longest time without a score between two moments."""
-        inside = [start, *(at for at in self.at if start < at < end), end]
-        return max(b - a for a, b in itertools.pairwise(inside))
+        return silence(self.at, start, end)
+
+
+def silence(heard: Sequence[float], start: float, end: float) -> float:
+    """The longest time between two moments in which nothing was heard."""
+    inside = [start, *(at for at in heard if start < at < end), end]
+    return max(b - a for a, b in itertools.pairwise(inside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ async def _measure(
         async with listening(settings, heard.take):
             stop = asyncio.Event()
             playing = asyncio.create_task(_play(place, settings, plan.rate, stop))
-            await _until(lambda: bool(heard.at))
+            await until(lambda: bool(heard.at))
             await asyncio.sleep(WARM_SECONDS)
             swaps = [await _swap(store, heard, plan, say) for _ in range(plan.swaps)]
             stop.set()
@@ -157,8 +162,8 @@ async def _swap(store: Path, heard: Heard, plan: Plan, say: Say) -> Swap:
     heard.first.clear()
     started = time.perf_counter()
     change = promotion.rollback(store) if go_back else promotion.promote(store, COPY)
-    noticed = await _until(lambda: heard.first.get(change.to, 0.0) > started) - started
-    everywhere = await _until(lambda: set(heard.latest.values()) == {change.to}) - started
+    noticed = await until(lambda: heard.first.get(change.to, 0.0) > started) - started
+    everywhere = await until(lambda: set(heard.latest.values()) == {change.to}) - started
     await asyncio.sleep(max(0.0, started + AROUND_SECONDS - time.perf_counter()))
     swap = Swap(
         noticed,
@@ -173,11 +178,11 @@ async def _swap(store: Path, heard: Heard, plan: Plan, say: Say) -> Swap:
     return swap
 
 
-async def _until(seen: Callable[[], bool]) -> float:
+async def until(seen: Callable[[], bool]) -> float:
     deadline = time.perf_counter() + LIMIT_SECONDS
     while not seen():
         if time.perf_counter() > deadline:
-            raise StreamerError(f"no worker has followed the store within {LIMIT_SECONDS:.0f} s")
+            raise StreamerError(f"nobody has followed the store within {LIMIT_SECONDS:.0f} s")
         await asyncio.sleep(TICK_SECONDS)
     return time.perf_counter()
 

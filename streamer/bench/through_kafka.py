@@ -42,11 +42,11 @@ _decode = msgspec.msgpack.Decoder(_Score).decode
 
 async def rate(settings: Settings, texts: Sequence[Text], folder: Path) -> float:
     """Texts a second of one encoder process, from when it reads its partitions to its last answer."""
-    settings = _own(settings, "rate")
+    settings = own(settings, "rate")
     create_topics(settings)
     async with producing(settings) as producer:
         await Outputs(Publisher(producer), settings).texts(texts)
-    async with _reading(settings, ENCODINGS) as answers, _running(settings, folder, "encoder"):
+    async with reading(settings, ENCODINGS) as answers, running(settings, folder, "encoder"):
         started = time.perf_counter()
         seen = 0
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -64,14 +64,14 @@ async def first_scores(
 ) -> list[float]:
     """Milliseconds from when each new item was sent to its first score that knows its description,
     while ``reviews`` wait for the encoder."""
-    settings = _own(settings, "first")
+    settings = own(settings, "first")
     create_topics(settings)
     async with producing(settings) as producer:
         publisher = Publisher(producer)
         outputs = Outputs(publisher, settings)
         async with (
-            _reading(settings, ITEM_SCORES) as scores,
-            _running(settings, folder, "worker", "encoder"),
+            reading(settings, ITEM_SCORES) as scores,
+            running(settings, folder, "worker", "encoder"),
         ):
             await outputs.texts(reviews)
             await asyncio.sleep(2.0)
@@ -113,7 +113,7 @@ async def _first_known(scores: More, count: int) -> dict[str, float]:
     return known
 
 
-def _own(settings: Settings, name: str) -> Settings:
+def own(settings: Settings, name: str) -> Settings:
     names = {"group": f"bench-{name}", "partitions": 4}
     topics = {topic.name: f"bench-{name}-{topic.name}" for topic in TOPICS}
     update = {**names, "topic_names": topics, "chunk_max_records": CHUNK_RECORDS}
@@ -121,7 +121,7 @@ def _own(settings: Settings, name: str) -> Settings:
 
 
 @asynccontextmanager
-async def _reading(settings: Settings, topic: Topic) -> AsyncIterator[More]:
+async def reading(settings: Settings, topic: Topic) -> AsyncIterator[More]:
     """Gives what came on a topic since the last call, or waits a moment for it."""
     name = settings.topic(topic.name)
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker, auto_offset_reset="earliest")
@@ -139,7 +139,7 @@ async def _reading(settings: Settings, topic: Topic) -> AsyncIterator[More]:
 
 
 @asynccontextmanager
-async def _running(settings: Settings, folder: Path, *roles: str) -> AsyncIterator[None]:
+async def running(settings: Settings, folder: Path, *roles: str) -> AsyncIterator[None]:
     """Processes of ours that read their partitions, while the block runs."""
     own = {
         "STREAMER_ENCODER": settings.encoder,

@@ -1,4 +1,4 @@
-"""streamer bench state | pipeline | soak | encoder | swap"""
+"""streamer bench state | pipeline | soak | encoder | swap | swap-encoder"""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ def register(app: typer.Typer) -> None:
     )
     bench.command(epilog="Example: streamer bench soak --kafka PROGRAM --report soak.json")(soak)
     bench.command(epilog="Example: streamer bench swap --report swap.json")(swap)
+    bench.command(
+        name="swap-encoder", epilog="Example: streamer bench swap-encoder --report swap.json"
+    )(swap_encoder)
     bench.command(epilog="Example: streamer bench encoder --infinity PYTHON --report encoder.json")(
         encoder
     )
@@ -147,6 +150,23 @@ def swap(
 ) -> None:
     """Seconds from a promotion to the first score by it, and whether anybody is kept waiting."""
     from streamer.bench.swap import Plan, run
+    from streamer.report import write
+
+    write(run(load(), Plan(rate, swaps, pause_seconds), typer.echo), report)
+
+
+def swap_encoder(
+    rate: Annotated[
+        float, typer.Option(min=1, help="Garments and reviews a second meanwhile.")
+    ] = 40.0,
+    swaps: Annotated[int, typer.Option(min=1, help="Changes of the sentiment.")] = 4,
+    pause_seconds: Annotated[
+        float, typer.Option(min=0.0, help="Between a change and the next.")
+    ] = 5.0,
+    report: Report = None,
+) -> None:
+    """Whether a change of what reads reviews loses or mixes texts or keeps them waiting."""
+    from streamer.bench.swap_encoder import Plan, run
     from streamer.report import write
 
     write(run(load(), Plan(rate, swaps, pause_seconds), typer.echo), report)

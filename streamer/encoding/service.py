@@ -23,6 +23,7 @@ import time
 from streamer.encoding.batcher import Limits, Priority
 from streamer.encoding.cache import CACHE_SIZE, Cache, MemoryCache
 from streamer.encoding.encoder import Encoder
+from streamer.encoding.kernels import keep_few
 from streamer.encoding.observer import Observer, Silent
 from streamer.encoding.pipeline import Pipeline
 from streamer.encoding.work import Answer, Request
@@ -75,6 +76,7 @@ class EncodingService:
 
         Raises ConfigurationError, BundleError.
         """
+        keep_few()
         return cls(
             Encoder.open(settings),
             batch_tokens=settings.encoder_batch_tokens,

@@ -45,11 +45,9 @@ def learn_reviews(settings: Settings, members: int, seed: int, steps: Steps) -> 
     bundle = _sentiment(settings, seed, steps)
     texts = written(source)
     with steps.step("encode reviews", len(texts)) as told:
-        encodings, fingerprint, dimensions = encode(settings, texts, summing(told))
-    by_id = {encoding.text_id: encoding for encoding in encodings}
-    watch = Watch(
-        AGES_DAYS, lambda _: True, lambda event: _read(by_id, event), fingerprint, dimensions
-    )
+        encodings, _, dimensions = encode(settings, texts, summing(told))
+    by_id, reader = {each.text_id: each for each in encodings}, encodings[0].fingerprint
+    watch = Watch(AGES_DAYS, lambda _: True, lambda event: _read(by_id, event), reader, dimensions)
     with steps.step("replay the reviews", source.total) as told:
         looks = observe(source, watch, told)
     data = examples(looks, source, recommended())

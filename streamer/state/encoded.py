@@ -10,6 +10,7 @@ from xxhash import xxh3_64_digest
 
 from streamer.events import REVIEW_DIMENSIONS, Encoding
 from streamer.state.batch import Range
+from streamer.state.keys import readers
 from streamer.state.layout import AMOUNT_UNIT, MONTH, REVIEWS, WEEK, decayed_name
 from streamer.state.phases import UNKNOWN, LostWrites, emptied
 from streamer.state.records import ETAG_BYTES, next_etag
@@ -65,6 +66,7 @@ def _review(encoding: Encoding) -> list[Any]:
     x, at = head["x"][0], REVIEWS.index
     x[at["last_time"]] = encoding.time
     x[at["reviews"]] = 1
+    x[at["reader"]] = readers[encoding.fingerprint]
     x[at["v0"] : at["v0"] + REVIEW_DIMENSIONS] = np.frombuffer(encoding.vector, "<i2")
     for half_life in (WEEK, MONTH):
         x[at[decayed_name("reviews", half_life)]] = 1

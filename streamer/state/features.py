@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.events import REVIEW_DIMENSIONS, REVIEW_VECTOR_UNIT
-from streamer.state.keys import KIN_KINDS
+from streamer.state.keys import KIN_KINDS, readers
 from streamer.state.kin import KinTable
 from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, KIN, REVIEWS
 from streamer.state.members import EMPTY, slots_of
@@ -140,7 +140,7 @@ def features(
         _family(relatives, kin, now),
         _exposure(items, decayed, kin, now),
         _behaviour(items, decayed, now),
-        _reviews(items, decayed, now),
+        _reviews(items, decayed, now, fingerprint),
     ]
     content = _content(items, fingerprint, dimensions)
     return Features(np.concatenate(blocks, axis=1), content)
@@ -287,7 +287,7 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
     return _stack([columns.get(n, _log(at[n]) if n in at else hours) for n in BEHAVIOUR])
 
 
-def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
+def _reviews(items: Touched, x: Floats, now: Floats, fingerprint: str) -> Floats:
     ratings = x[:, _AT["rating_count"]]
     rating = x[:, _AT["rating_sum"]] * AMOUNT_UNIT / np.maximum(ratings, 1.0)
     out = np.full((len(items), len(REVIEW)), np.nan)
@@ -297,12 +297,13 @@ def _reviews(items: Touched, x: Floats, now: Floats) -> Floats:
     reviewed = np.flatnonzero(items.beside["reviewed"])
     if len(reviewed):
         stored = np.stack([items.known[place].reviews for place in reviewed.tolist()])  # type: ignore[misc]
-        _read(stored, now[reviewed], out, reviewed)
+        _read(stored, now[reviewed], readers[fingerprint], out, reviewed)
     return out
 
 
-def _read(stored: Floats, now: Floats, out: Floats, rows: Ints) -> None:
-    """Fills in what the inference worker read in the reviews of the items in these rows."""
+def _read(stored: Floats, now: Floats, reader: int, out: Floats, rows: Ints) -> None:
+    """Fills in what the inference worker read in the reviews of the items in these rows; their
+    vectors only where ``reader`` has read all of them."""
     at = REVIEWS.index
     decayed = at_time(REVIEWS, stored, np.maximum(now, stored[:, at["last_time"]]))
     count, judged = stored[:, at["reviews"]], stored[:, at["sentiment_count"]]
@@ -311,7 +312,8 @@ def _read(stored: Floats, now: Floats, out: Floats, rows: Ints) -> None:
         decayed[:, at["sentiment_168h"]] * AMOUNT_UNIT, decayed[:, at["reviews_168h"]], 0.7, 3.0
     )
     vectors = stored[:, at["v0"] : at["v0"] + REVIEW_DIMENSIONS] * REVIEW_VECTOR_UNIT
-    mean = np.where(count[:, None] > 0, vectors / np.maximum(count, 1.0)[:, None], np.nan)
+    whole = (count > 0) & (stored[:, at["reader"]] == count * reader)
+    mean = np.where(whole[:, None], vectors / np.maximum(count, 1.0)[:, None], np.nan)
     out[rows, REVIEW.index("reviews")] = _log(count)
     out[rows, REVIEW.index("sentiment")] = np.where(judged > 0, sentiment, np.nan)
     out[rows, REVIEW.index("sentiment_168h")] = np.where(judged > 0, lately, np.nan)

@@ -72,6 +72,11 @@ channels: Remembered[str, int] = Remembered(
 )
 """Channels as records list them: 32 bits, neither 0 (no channel) nor all ones (no member)."""
 
+readers: Remembered[str, int] = Remembered(
+    lambda fingerprint: 1 + xxh32_intdigest(fingerprint.encode()) % 2**24, size=1_000
+)
+"""Encoders as records of reviews sum them up: 24 bits, so that the sum is exact, and never 0."""
+
 
 def channel_kin(hashed: int) -> str:
     """The id of the relative that a channel is, from what records list."""

@@ -176,20 +176,21 @@ KIN = Layout(
 )
 """Of a relative: a brand, department, category, type or channel. Its fields are fields of items."""
 
+_VECTOR = tuple(f"v{i}" for i in range(REVIEW_DIMENSIONS))
+_LATELY = tuple(decayed_name(s, h) for h in (WEEK, MONTH) for s in ("reviews", "sentiment"))
+
 REVIEWS = Layout(
     name="reviews",
-    schema=1,
+    schema=2,
     least=(),
     greatest=("last_time",),
-    sums=(
-        "reviews",
-        "sentiment_count",
-        "sentiment_sum",
-        *(f"v{i}" for i in range(REVIEW_DIMENSIONS)),
-    ),
+    sums=("reviews", "reader", "sentiment_count", "sentiment_sum", *_VECTOR),
     decayed=(
         (WEEK, ("reviews", "sentiment")),
         (MONTH, ("reviews", "sentiment")),
     ),
+    older=((1, ("last_time", "reviews", "sentiment_count", "sentiment_sum", *_VECTOR, *_LATELY)),),
 )
-"""Of one item's reviews as the inference worker read them; ``v*`` is the sum of their vectors."""
+"""Of one item's reviews as the inference worker read them. ``v*`` is the sum of their vectors and
+``reader`` that of `keys.readers` of who read them: a checksum by which a sum over the vectors of
+several encoders is known as one."""

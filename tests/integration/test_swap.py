@@ -16,7 +16,7 @@ import pytest
 
 from streamer.embedded import free_port
 from streamer.events import Text
-from streamer.registry import active_name, bundles, pointer
+from streamer.registry import active, active_name, bundles, pointer
 from streamer.registry.pointer import Change
 from streamer.settings import Settings
 from streamer.topology import ENCODINGS, ITEM_SCORES, NEW_ITEMS, TEXTS, USER_BEHAVIOUR
@@ -181,7 +181,7 @@ def test_an_encoder_reads_reviews_by_the_promoted_sentiment(
     """The same text again, which it remembers by the head that read it."""
     store = shipped_store(tmp_path)
     settings = own_group(broker_address, redis_url, model_store=store)
-    (slot,) = [name for name in pointer.in_use(store) if name.startswith("sentiment/")]
+    slot = bundles.slot("sentiment", active(store).encoder)
     first = pointer.in_use(store)[slot]
     opposite = upside_down(store, first)
     texts: list[str] = []

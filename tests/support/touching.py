@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from streamer.events import Behaviour, NewItem
-from streamer.state.keys import channel_kin
+from streamer.state.keys import channel_kin, readers
 from streamer.state.kin import KinTable
 from streamer.state.known import NO_FAMILY, Content, Facts, Known, family, kin_of
 from streamer.state.layout import ITEM, KIN, REVIEWS
@@ -58,6 +58,7 @@ def _reviews() -> np.ndarray:
     row[:] = 1.0
     row[REVIEWS.index["last_time"]] = histories.START
     row[REVIEWS.index["reviews"]] = 3
+    row[REVIEWS.index["reader"]] = 3 * readers[ENCODER]
     row[REVIEWS.index["sentiment_count"]] = 2
     row[REVIEWS.index["sentiment_sum"]] = 1.5e4
     return row

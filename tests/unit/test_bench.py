@@ -7,10 +7,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from streamer.bench import pipeline, plot, state, swap, watch
+from streamer.bench import pipeline, plot, readings, state, swap, watch
 from streamer.bench.contestants import Contestant, told
 from streamer.bench.journey import Journey, journey
 from streamer.bench.paced import QUANTILES, Latency, waits
@@ -19,7 +20,7 @@ from streamer.bench.pipeline import Plan, chosen, measured
 from streamer.bench.workplace import Workplace
 from streamer.cli import app
 from streamer.errors import ConfigurationError, StreamerError
-from streamer.events import Behaviour
+from streamer.events import Behaviour, Encoding
 from streamer.registry import active_name
 from streamer.registry.promotion import promote
 from streamer.report import Results
@@ -277,3 +278,18 @@ def test_a_store_for_swaps_holds_the_bundle_in_use_and_its_sound_copy(tmp_path: 
     store = swap._store(tmp_path / "models", SHIPPED)
     assert active_name(store) == active_name(SHIPPED)
     assert promote(store, swap.COPY).to == swap.COPY
+
+
+def test_a_text_that_a_mix_of_models_has_read_is_told() -> None:
+    by = {"a": np.array([[1000.0, 0], [0, 1000], [600, 800]]), "b": np.array([[0.0, 900]] * 3)}
+
+    def reading(by_whom: str, *vector: int) -> Encoding:
+        content = np.array(vector, "<i2").tobytes()
+        return Encoding(
+            item_id="i", kind="review", text_id="t", time=1, fingerprint=by_whom, vector=content
+        )
+
+    own = [reading("a", 500, 0), reading("b", 0, 7), reading("a", 60, 80)]
+    assert readings.by_which(own, by) == (0, pytest.approx(1.0), pytest.approx(1.0))
+    mixed = [reading("a", 500, 400), reading("b", 0, 7), reading("c", 60, 80)]
+    assert readings.by_which(mixed, by)[0] == 2

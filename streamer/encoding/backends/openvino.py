@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.encoding.backends.flat import Shape
+from streamer.encoding.kernels import KEPT_KERNELS
 from streamer.encoding.tokenizer import Tokens
 from streamer.encoding.weights import WORDS, Weights
 from streamer.errors import DependencyMissing
@@ -48,6 +49,7 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": {"fp32": "f32"}.get(precision, precision),
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams * threads,
+            "CPU_RUNTIME_CACHE_CAPACITY": KEPT_KERNELS,
         }
         compiled = _openvino().Core().compile_model(_graph(weights, tensors), "CPU", hints)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()

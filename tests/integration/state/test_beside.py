@@ -17,6 +17,7 @@ from streamer.settings import Settings
 from streamer.state.birth import ENCODED
 from streamer.state.catalogue import tie_order
 from streamer.state.connection import connected
+from streamer.state.keys import readers
 from streamer.state.known import Known
 from streamer.state.layout import REVIEWS
 from streamer.state.merge import at_time
@@ -84,6 +85,7 @@ def test_encodings_are_exact_by_identity(
                 assert worker.table.known(item_id).aux in (found.aux, 0.0)
                 assert_content(found, [e for e in mine if e.kind == "description"])
                 assert_reviews(found, {e.text_id: e for e in mine if e.kind == "review"})
+                assert_readers(found, [e for e in delivered if e in mine])
             assert await store.read("c", ["unheard of"]) == [None]
             assert await store.read("r", ["unheard of"]) == [None]
 
@@ -117,6 +119,51 @@ def assert_reviews(found: Known, reviews: dict[str, Encoding]) -> None:
     for window, half_life in (("168h", 7 * 86400.0), ("672h", 28 * 86400.0)):
         weights = [2 ** ((e.time - LATER) / half_life) for e in reviews.values()]
         np.testing.assert_allclose(row[f"reviews_{window}"], sum(weights), rtol=1e-9)
+
+
+def assert_readers(found: Known, delivered: Sequence[Encoding]) -> None:
+    """Of a review that was read twice, the first reading counts."""
+    first: dict[str, str] = {}
+    for encoding in delivered:
+        if encoding.kind == "review":
+            first.setdefault(encoding.text_id, encoding.fingerprint)
+    if found.reviews is not None:
+        assert found.reviews[REVIEWS.index["reader"]] == sum(readers[f] for f in first.values())
+
+
+def test_reviews_from_before_it_was_told_who_reads_have_no_reader(redis_url: str) -> None:
+    schema, fields = REVIEWS.older[0]
+    before = np.full(len(fields), 2.0)
+    before[fields.index("last_time")] = START
+    stored = schema.to_bytes(2, "little") + before.astype("<f8").tobytes()
+
+    async def run() -> Known:
+        async with connected(Settings(redis=redis_url)) as client:
+            store = fresh_store(client)
+            await begin(store, {("log", 0): 1})
+            await begin(store, {("encodings", 0): 1}, ENCODED)
+            await Worker(store).behaviour("log", 0, 0, [view("i")])
+            await client.set(store.keys.of("r", "i"), stored)
+            await Worker(store).encodings("encodings", 0, 0, [review("new")])
+            return await known(store, "i")
+
+    found = asyncio.run(run()).reviews
+    assert found is not None
+    at = REVIEWS.index
+    assert (found[at["reviews"]], found[at["v7"]]) == (3, 3)
+    assert found[at["reader"]] == readers["new"]
+
+
+def review(fingerprint: str) -> Encoding:
+    vector = np.ones(REVIEW_DIMENSIONS, "<i2").tobytes()
+    return Encoding(
+        time=START,
+        item_id="i",
+        kind="review",
+        text_id="r",
+        fingerprint=fingerprint,
+        vector=vector,
+    )
 
 
 @st.composite

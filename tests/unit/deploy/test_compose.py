@@ -114,6 +114,14 @@ def test_all_share_one_model_store_that_they_may_write(
     assert f"install --directory --owner={user} --group={user} {store}" in made
 
 
+def test_an_encoder_keeps_on_a_volume_of_its_own_what_it_has_unpacked() -> None:
+    mounts = dict(volume.split(":") for volume in SERVICES["encoder"]["volumes"])
+    cache = stack.environment("encoder")["STREAMER_CACHE"]
+    assert mounts["encoder-cache"] == cache
+    (made,) = [run for run in stack.lines_of("encoder", "RUN") if "useradd" in run]
+    assert made.endswith(cache)
+
+
 def test_the_shared_store_is_filled_from_the_images_own() -> None:
     own = stack.image_environment("worker")["STREAMER_MODEL_STORE"]
     assert stack.command("models")[1:] == ["models", "add", own]

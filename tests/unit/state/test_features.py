@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.events import Behaviour, NewItem
+from streamer.events import REVIEW_DIMENSIONS, Behaviour, NewItem
 from streamer.state.features import (
     FEATURES,
     MODALITIES,
@@ -22,8 +22,9 @@ from streamer.state.features import (
     features,
     launch_times,
 )
-from streamer.state.keys import channel_kin, channels, kin
+from streamer.state.keys import channel_kin, channels, kin, readers
 from streamer.state.kin import KinTable
+from streamer.state.layout import REVIEWS
 from streamer.state.store import Store
 from streamer.state.touched import Touched
 from tests.support.histories import START
@@ -139,6 +140,16 @@ def test_reviews_and_ratings() -> None:
     assert x["reviews"] == pytest.approx(math.log1p(3))
     assert x["sentiment"] == pytest.approx((1.5 + 0.7 * 3) / (2 + 3))
     assert x["review_v0"] == pytest.approx(1 / 1024 / 3)
+
+
+@pytest.mark.parametrize("reader", [readers["another"], readers["another"] - readers[ENCODER], -1])
+def test_vectors_of_reviews_that_another_encoder_has_read_are_none(reader: int) -> None:
+    beside = known_of(None, reviews=True)
+    assert beside.reviews is not None
+    beside.reviews[REVIEWS.index["reader"]] += reader
+    x = row(touched_of([], {"i": beside}))
+    assert np.isnan([x[f"review_v{i}"] for i in range(REVIEW_DIMENSIONS)]).all()
+    assert x["sentiment"] == pytest.approx((1.5 + 0.7 * 3) / (2 + 3))
 
 
 def sold_in(kin_records: dict[str, dict[str, float]]) -> KinTable:
