@@ -47,9 +47,7 @@ def learn_reviews(settings: Settings, members: int, seed: int, steps: Steps) -> 
     with steps.step("encode reviews", len(texts)) as told:
         encodings, fingerprint, dimensions = encode(settings, texts, summing(told))
     by_id = {encoding.text_id: encoding for encoding in encodings}
-    watch = Watch(
-        AGES_DAYS, lambda _: True, lambda event: _read(by_id, event), fingerprint, dimensions
-    )
+    watch = Watch(lambda _: AGES_DAYS, lambda event: _read(by_id, event), fingerprint, dimensions)
     with steps.step("replay the reviews", source.total) as told:
         looks = observe(source, watch, told)
     data = examples(looks, source, recommended())
