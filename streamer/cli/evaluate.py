@@ -54,6 +54,9 @@ def evaluate(
     resamples: Annotated[
         int, typer.Option(min=20, help="Bootstrap draws of launches or users for the intervals.")
     ] = 200,
+    remembered: Annotated[
+        int, typer.Option(min=1, help="Items of a user's past that make a taste (recommend).")
+    ] = 300,
     folder: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Write pictures and a page into this folder (launch)."),
@@ -69,7 +72,8 @@ def evaluate(
     model = registry.load(store, bundle) if bundle else registry.active(store)
     results = Results("evaluate", {"bundle": model.name, "task": task, "resamples": resamples})
     if task is Task.RECOMMEND:
-        evaluate_recommend.evaluate(settings, model, resamples, ProgressSteps(), results)
+        steps = ProgressSteps()
+        evaluate_recommend.evaluate(settings, model, remembered, resamples, steps, results)
     else:
         _launch(settings, model, seeds, resamples, folder, results)
     write(results, report)

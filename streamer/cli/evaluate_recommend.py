@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    settings: Settings, bundle: Bundle, resamples: int, steps: Steps, results: Results
+    settings: Settings,
+    bundle: Bundle,
+    remembered: int,
+    resamples: int,
+    steps: Steps,
+    results: Results,
 ) -> None:
     """Prints and reports how well new items are recommended."""
     from streamer.learning.recommend import evaluate as run
 
-    found = run(settings, bundle, resamples, steps)
+    results.parameters["remembered"] = remembered
+    found = run(settings, bundle, remembered, resamples, steps)
     _tabulate(found)
     _report(found, results)
 

@@ -27,9 +27,7 @@ HORIZON_DAYS = 7.0
 """In so many days after the moment a user may buy what is recommended."""
 ACTIVE_DAYS = 28.0
 """Lists are made for users who bought something in so many days before the moment."""
-REMEMBERED_ITEMS = 300
-"""Items that a taste is made of."""
-KEPT_NEGATIVES = 0.01
+KEPT_NEGATIVES = 0.004
 
 OFFERED = (
     "age_log_hours",
@@ -88,14 +86,14 @@ def offers(data: Dataset, logit: Floats, shopping: Shopping, days: Sequence[floa
     return found
 
 
-def turns(shopping: Shopping, offer: Offer) -> Iterator[Turn]:
-    """Every user who was active before the moment."""
+def turns(shopping: Shopping, offer: Offer, remembered: int) -> Iterator[Turn]:
+    """Every user who was active before the moment; ``remembered`` items make a taste."""
     row = np.full(len(shopping.item_ids), -1)
     row[offer.places] = np.arange(len(offer))
     for user in shopping.users:
         active = shopping.within(user, offer.day - ACTIVE_DAYS, offer.day)
         if active.start < active.stop:
-            item, day = shopping.latest(user, offer.day, REMEMBERED_ITEMS)
+            item, day = shopping.latest(user, offer.day, remembered)
             taste = Taste.of(shopping.items.take(item), offer.day - day)
             past = shopping.within(user, -np.inf, offer.day)
             after = shopping.within(user, offer.day, offer.day + HORIZON_DAYS)
@@ -107,14 +105,14 @@ def turns(shopping: Shopping, offer: Offer) -> Iterator[Turn]:
 
 def pairs(shopping: Shopping, offers: Sequence[Offer], remembered: int) -> tuple[Floats, Flags]:
     """Examples (pairs, features of item and match) and whether each was bought: all that were, and
-    KEPT_NEGATIVES of those that were not. ``remembered`` items make a taste."""
+    KEPT_NEGATIVES of those that were not."""
     rng = np.random.default_rng(0)
     x, label = [], []
     for offer in offers:
-        for turn in turns(shopping, offer):
+        for turn in turns(shopping, offer, remembered):
             kept = turn.bought | (turn.open & (rng.random(len(offer)) < KEPT_NEGATIVES))
             places = np.flatnonzero(kept)
-            x.append(pair_features(offer, places, turn.taste.latest(remembered)))
+            x.append(pair_features(offer, places, turn.taste))
             label.append(turn.bought[places])
     return np.concatenate(x), np.concatenate(label)
 

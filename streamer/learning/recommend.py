@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,7 +20,6 @@ from streamer.learning.network import NetworkOptions, learn
 from streamer.learning.offers import (
     KEPT_NEGATIVES,
     NEW_DAYS,
-    REMEMBERED_ITEMS,
     Offer,
     Turn,
     offers,
@@ -37,7 +36,6 @@ from streamer.registry import Bundle
 from streamer.replay.record import Source
 from streamer.scoring.predictor import stages
 from streamer.settings import Settings
-from streamer.state.users import REMEMBERED_ITEMS as STATE_ITEMS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,11 +49,9 @@ a test launch."""
 
 LISTED, TOP = 20, 10
 """Recall is of so many, NDCG of the first so many."""
-MEMBERS = 5
-NETWORK = NetworkOptions(width=32, masked=0.0)
+MEMBERS = 3
+NETWORK = NetworkOptions(width=32, masked=0.0, batch=2048)
 OURS = "recommender"
-REMEMBERED = {OURS: REMEMBERED_ITEMS, "recommender, latest 20 items": STATE_ITEMS}
-"""How many items make a taste. A user's state holds the second number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +81,12 @@ class Measured:
     expected: float
 
 
-def evaluate(settings: Settings, bundle: Bundle, resamples: int, steps: Steps) -> Measured:
+def evaluate(
+    settings: Settings, bundle: Bundle, remembered: int, resamples: int, steps: Steps
+) -> Measured:
     """Learns from the weeks before the test launches and ranks what is new in later ones.
 
-    Intervals are of ``resamples`` draws of users. Raises DependencyMissing, ConfigurationError.
+    A taste is made of the ``remembered`` items that a user bought last. Intervals are of ``resamples`` draws of users. Raises DependencyMissing, ConfigurationError.
     """
     source = launches.journey()
     encodings = _encodings(settings, bundle, source, steps)
@@ -103,24 +101,26 @@ def evaluate(settings: Settings, bundle: Bundle, resamples: int, steps: Steps) -
         shop = shopping(source, launches.LAUNCHES, by_item, told)
     logit = bundle.predictor.score(data.x, data.content, stages(data.actions)).logit
     found = offers(data, logit, shop, days)
-    return compare(shop, found[: len(LEARNT_DAYS)], found[len(LEARNT_DAYS) :], resamples, steps)
+    learnt, tested = found[: len(LEARNT_DAYS)], found[len(LEARNT_DAYS) :]
+    return compare(shop, learnt, tested, remembered, resamples, steps)
 
 
 def compare(
-    shop: Shopping, learnt: Sequence[Offer], tested: Sequence[Offer], resamples: int, steps: Steps
+    shop: Shopping,
+    learnt: Sequence[Offer],
+    tested: Sequence[Offer],
+    remembered: int,
+    resamples: int,
+    steps: Steps,
 ) -> Measured:
     """Learns from some offers and ranks others."""
-    ours = {}
-    with steps.step("learn", len(REMEMBERED) * MEMBERS) as told:
-        done = summing(told)
-        for name, count in REMEMBERED.items():
-            ours[name] = recommender(*pairs(shop, learnt, count), done)
-    contest = _Contest({name: _Tally() for name in (*REMEMBERED, *PEERS)})
+    with steps.step("learn", MEMBERS) as told:
+        own = recommender(*pairs(shop, learnt, remembered), told)
+    contest = _Contest({name: _Tally() for name in (OURS, *PEERS)})
     with steps.step("rank", len(tested)) as told:
         for week, offer in enumerate(tested, 1):
             ranks = {name: peer(shop, offer) for name, peer in PEERS.items()}
-            ranks |= {name: _ranking(ours[name], offer, REMEMBERED[name]) for name in ours}
-            contest.hold(shop, offer, ranks)
+            contest.hold(offer, turns(shop, offer, remembered), ranks | {OURS: _by(own, offer)})
             told(week)
     return contest.result(resamples)
 
@@ -129,20 +129,20 @@ def recommender(
     x: Floats, bought: NDArray[np.bool_], progress: Callable[[int], None] = lambda _: None
 ) -> Recommender:
     """Learns from pairs of which only KEPT_NEGATIVES of those not bought are there; ``progress`` is
-    told how many more networks are learnt."""
+    told how many networks are learnt."""
     scale = Scales(*scales(x))
     inputs, label = scale(x), bought.astype(np.float64)
     networks = []
+    nothing_else = np.zeros((len(x), 0), np.float32)
     for seed in range(MEMBERS):
-        none = np.zeros((len(x), 0), np.float32)
-        networks.append(learn(inputs, label, none, (), replace(NETWORK, seed=seed)))
-        progress(1)
+        networks.append(learn(inputs, label, nothing_else, (), replace(NETWORK, seed=seed)))
+        progress(seed + 1)
     return Recommender(scale, networks, float(np.log(KEPT_NEGATIVES)))
 
 
-def _ranking(own: Recommender, offer: Offer, remembered: int) -> Rank:
+def _by(own: Recommender, offer: Offer) -> Rank:
     everything = np.arange(len(offer))
-    return lambda turn: own.logit(pair_features(offer, everything, turn.taste.latest(remembered)))
+    return lambda turn: own.logit(pair_features(offer, everything, turn.taste))
 
 
 @dataclass(slots=True)
@@ -174,10 +174,10 @@ class _Contest:
     bought: int = 0
     chances: float = 0.0
 
-    def hold(self, shop: Shopping, offer: Offer, ranks: Mapping[str, Rank]) -> None:
+    def hold(self, offer: Offer, turns: Iterable[Turn], ranks: Mapping[str, Rank]) -> None:
         for tally in self.tallies.values():
             tally.exposure.append(np.zeros(len(offer), np.int64))
-        for turn in turns(shop, offer):
+        for turn in turns:
             scores = {name: rank(turn) for name, rank in ranks.items()}
             for name, score in scores.items():
                 self.tallies[name].add(turn, score)

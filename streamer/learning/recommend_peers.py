@@ -42,8 +42,8 @@ def launch_predictor(shopping: Shopping, offer: Offer) -> Rank:
 
 
 def item_neighbours(shopping: Shopping, offer: Offer) -> Rank:
-    """Item-kNN on content: the cosines of an item's nearest descriptions among all that are not
-    its own offer's alone, summed over those that the user bought (Deshpande and Karypis, 2004)."""
+    """Item-kNN on content: the cosines of an item's nearest descriptions, summed over how often
+    the user bought what reads so (Deshpande and Karypis, 2004)."""
     content = shopping.items.content
     texts, text = np.unique(content, axis=0, return_inverse=True)
     near = _nearest(content[offer.places], texts)
@@ -66,13 +66,13 @@ def matrix_factorisation(shopping: Shopping, offer: Offer) -> Rank:
     items = np.arange(len(shopping.item_ids))
     bought = _history(shopping, offer.day, items, len(items))
     bought.data = CONFIDENCE * (1 + np.log(bought.data))
-    model = AlternatingLeastSquares(
-        factors=FACTORS,
-        regularization=REGULARIZATION,
-        iterations=ITERATIONS,
-        random_state=0,
-    )
     with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=FACTORS,
+            regularization=REGULARIZATION,
+            iterations=ITERATIONS,
+            random_state=0,
+        )
         model.fit(bought.astype(np.float32), show_progress=False)
     users, factors = model.user_factors, model.item_factors[offer.places]
     return lambda turn: (factors @ users[turn.user]).astype(np.float64)
@@ -92,8 +92,9 @@ def _nearest(content: NDArray[np.float32], texts: NDArray[np.float32]) -> csr_ma
     """The cosines of each item with its nearest texts, (items, texts)."""
     own, place = np.unique(content, axis=0, return_inverse=True)
     cosine = own @ texts.T
-    nearest = np.argpartition(-cosine, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-    rows = np.repeat(np.arange(len(own)), NEIGHBOURS)
+    count = min(NEIGHBOURS, len(texts))
+    nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+    rows = np.repeat(np.arange(len(own)), count)
     columns = nearest.ravel()
     near = csr_matrix((cosine[rows, columns], (rows, columns)), cosine.shape)
     return near[place.ravel()]

@@ -51,7 +51,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """The items that a user turned to lately, latest first, each of ``weight`` (items,)."""
+    """The items that a user turned to lately, each of ``weight`` (items,)."""
 
     items: Items
     weight: Floats
@@ -60,10 +60,6 @@ class Taste:
     def of(cls, items: Items, age_days: Floats) -> Taste:
         """``age_days`` says how long ago the user turned to each item."""
         return cls(items, 0.5 ** (age_days / HALF_LIFE_DAYS))
-
-    def latest(self, count: int) -> Taste:
-        """What the user turned to last."""
-        return Taste(self.items.take(np.arange(min(count, len(self.items)))), self.weight[:count])
 
     @property
     def vector(self) -> NDArray[np.float32]:
