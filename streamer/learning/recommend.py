@@ -23,7 +23,6 @@ from streamer.learning.offers import (
     Offer,
     Turn,
     offers,
-    pair_features,
     pairs,
     turns,
 )
@@ -49,8 +48,8 @@ a test launch."""
 
 LISTED, TOP = 20, 10
 """Recall is of so many, NDCG of the first so many."""
-MEMBERS = 3
-NETWORK = NetworkOptions(width=32, masked=0.0, batch=2048)
+MEMBERS = 5
+NETWORK = NetworkOptions(width=32, masked=0.0, batch=512)
 OURS = "recommender"
 
 
@@ -86,7 +85,8 @@ def evaluate(
 ) -> Measured:
     """Learns from the weeks before the test launches and ranks what is new in later ones.
 
-    A taste is made of the ``remembered`` items that a user bought last. Intervals are of ``resamples`` draws of users. Raises DependencyMissing, ConfigurationError.
+    A taste is made of the ``remembered`` items that a user bought last; intervals are of
+    ``resamples`` draws of users. Raises DependencyMissing, ConfigurationError.
     """
     source = launches.journey()
     encodings = _encodings(settings, bundle, source, steps)
@@ -141,8 +141,7 @@ def recommender(
 
 
 def _by(own: Recommender, offer: Offer) -> Rank:
-    everything = np.arange(len(offer))
-    return lambda turn: own.logit(pair_features(offer, everything, turn.taste))
+    return lambda turn: own.probability(offer.features, offer.items, turn.taste)
 
 
 @dataclass(slots=True)
@@ -183,9 +182,9 @@ class _Contest:
                 self.tallies[name].add(turn, score)
             self._count(turn, scores[OURS])
 
-    def _count(self, turn: Turn, logit: Floats) -> None:
+    def _count(self, turn: Turn, probability: Floats) -> None:
         self.made += 1
-        self.chances += float((1.0 / (1.0 + np.exp(-logit[turn.open]))).sum())
+        self.chances += float(probability[turn.open].sum())
         if turn.bought.any():
             self.bought += int(turn.bought.sum())
             self.buyers.append(turn.user)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NEIGHBOURS = 50
-FACTORS, ITERATIONS, REGULARIZATION, CONFIDENCE = 64, 15, 10.0, 1.0
+FACTORS, ITERATIONS, REGULARIZATION, CONFIDENCE = 32, 10, 300.0, 10.0
 
 Rank = Callable[[Turn], Floats]
 """Gives the score of each item on offer for a user, the higher the better."""

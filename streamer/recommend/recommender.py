@@ -14,9 +14,6 @@ from streamer.recommend.taste import Items, Taste, match
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-LOGIT = "logit"
-"""The launch predictor's word on an item, as of the moment; an item's first feature."""
-
 
 @dataclass(frozen=True, slots=True)
 class Scales:
