@@ -11,6 +11,7 @@ import typer
 from streamer import __version__
 from streamer.cli import bench as bench
 from streamer.cli import demo as demo
+from streamer.cli import evaluate as evaluate
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
 from streamer.cli import models as models
@@ -50,7 +51,7 @@ def about(
 
 
 for room in (
-    *(demo, run, inspect, learn, models, sentiment, reencode),
+    *(demo, run, inspect, learn, evaluate, models, sentiment, reencode),
     *(offpolicy, operate, bench),
 ):
     room.register(app)

@@ -1,4 +1,4 @@
-"""streamer train | tune | evaluate | finetune"""
+"""streamer train | tune | finetune"""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from streamer.cli.options import Report
 from streamer.errors import BundleError, ConfigurationError
 from streamer.settings import load
 
 if TYPE_CHECKING:
-    from streamer.learning.evaluate import Evaluation
     from streamer.learning.fit import FitOptions
-    from streamer.report import Results
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +26,6 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: streamer tune --trials 40, then streamer train --tuned runs/tuned.json"
     )(tune)
-    app.command(epilog="Example: streamer evaluate --report v.json --folder evaluation")(evaluate)
     app.command(epilog="Example: streamer finetune --method frozen --report head.json")(finetune)
 
 
@@ -123,79 +119,6 @@ def tune(
     write(results, report)
     typer.echo(f"mean AUC {found.auc:.4f}, defaults {found.default_auc:.4f}; {found.trials} trials")
     typer.echo(f"saved: {output}; use it with: streamer train --tuned {output}")
-
-
-def evaluate(
-    bundle: Annotated[
-        str | None, typer.Argument(help="A bundle's name.", show_default="the one in use")
-    ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=0, help="New trainings, and runs of each baseline that has a seed.")
-    ] = 5,
-    resamples: Annotated[
-        int, typer.Option(min=20, help="Bootstrap draws of launches for the intervals.")
-    ] = 200,
-    folder: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="Write pictures and a page into this folder."),
-    ] = None,
-    report: Report = None,
-) -> None:
-    """Compare the predictor with its baselines on launches later than all it learnt from."""
-    from streamer import registry
-    from streamer.learning.evaluate import evaluate as run
-    from streamer.learning.pictures import draw
-    from streamer.report import Results, write
-
-    settings = load()
-    store = settings.model_store
-    model = registry.load(store, bundle) if bundle else registry.active(store)
-    results = Results("evaluate", {"bundle": model.name, "seeds": seeds, "resamples": resamples})
-    found = run(settings, model, seeds, resamples, ProgressSteps())
-    _tabulate(found)
-    _report(found, results)
-    write(results, report)
-    if folder:
-        draw(found, folder)
-        typer.echo(f"pictures: {folder / 'index.html'}")
-
-
-def _tabulate(found: Evaluation) -> None:
-    from streamer.learning.pictures import age_name
-
-    ages = list(found.rows[0].auc)
-    title = f"AUC on {found.items:,} launches (95 % bootstrap intervals)"
-    table = Table("", *map(age_name, ages), title=title)
-    for row in found.rows:
-        cells = (row.auc[age] for age in ages)
-        table.add_row(row.name, *(f"{c.value:.4f}\n{c.least:.3f}-{c.greatest:.3f}" for c in cells))
-    first = found.rows[0]
-    table.add_row("calibration error", *(f"{first.ece[age]:.4f}" for age in ages))
-    table.add_row("logit moved since first sight", *(_moved(found, age) for age in ages))
-    Console(width=150).print(table)
-
-
-def _moved(found: Evaluation, age: float) -> str:
-    return f"{found.gap[age]:.2f}" if age in found.gap else ""
-
-
-def _report(found: Evaluation, results: Results) -> None:
-    from streamer.learning.train import age_key
-
-    own, *others = found.rows
-    for age, interval in own.auc.items():
-        name = age_key(age)
-        results.add(f"evaluate.auc.age_{name}", interval.value, "1")
-        results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
-        results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")
-        results.add(f"evaluate.ece.age_{name}", own.ece[age], "1")
-        for row in others:
-            value = row.auc[age].value
-            results.add(
-                f"evaluate.auc.age_{name}", interval.value, "1", peer=row.name, peer_value=value
-            )
-            for seed, one in enumerate(row.by_seed[age]):
-                results.add(f"evaluate.auc.age_{name}.{row.name}.seed_{seed}", one, "1")
 
 
 def finetune(

@@ -81,7 +81,7 @@ async def _collected(
 ) -> dict[int, Lists]:
     async with connected(settings) as client:
         store = Store(client, Keys("replay", shards=1), user_retention_seconds=0)
-        replay = Replay(store, (), lambda _: False, course.encode)
+        replay = Replay(store, lambda _: (), course.encode)
         return {hour: found async for hour, found in _hours(replay, records, course, progress)}
 
 

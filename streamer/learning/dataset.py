@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,32 @@ class Launches:
 
 
 @dataclass(frozen=True, slots=True)
+class AtAges:
+    """Looks at each launch at the same ages, in days."""
+
+    launches: Launches
+    ages_days: tuple[float, ...]
+
+    def __call__(self, item: NewItem) -> tuple[float, ...]:
+        return self.ages_days if self.launches.includes(item) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class AtMoments:
+    """Looks at all launches at the same moments, in days since ``day_zero``, while they are at
+    most ``within_days`` old."""
+
+    launches: Launches
+    days: tuple[float, ...]
+    within_days: float
+
+    def __call__(self, item: NewItem) -> tuple[float, ...]:
+        launched = self.launches.day(item.time)
+        ages = (day - launched for day in self.days) if self.launches.includes(item) else ()
+        return tuple(age for age in ages if 0 < age <= self.within_days)
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """Examples, a row each: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
     (shopper actions so far), ``age`` (days), ``launch_day``, ``outcome`` (what the label is made
@@ -83,7 +109,7 @@ class Dataset:
 def build(
     source: Source,
     launches: Launches,
-    ages_days: tuple[float, ...],
+    ages_days: Callable[[NewItem], Sequence[float]],
     encodings: Mapping[str, Encoding],
     fingerprint: str,
     dimensions: int,
@@ -91,12 +117,11 @@ def build(
 ) -> Dataset:
     """Replays the source on an embedded Valkey and collects the examples.
 
-    ``encodings`` are the descriptions' by item. Raises DependencyMissing.
+    ``ages_days`` says at which ages an item is looked at; ``encodings`` are the descriptions' by
+    item. Raises DependencyMissing.
     """
     outcomes = _Outcomes(launches)
-    watch = Watch(
-        ages_days, launches.includes, partial(_described, encodings), fingerprint, dimensions
-    )
+    watch = Watch(ages_days, partial(_described, encodings), fingerprint, dimensions)
     return _labelled(observe(outcomes.watching(source), watch, progress), outcomes)
 
 

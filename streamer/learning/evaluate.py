@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from streamer.errors import ConfigurationError
 from streamer.learning.baselines import BASELINES, Given, runs
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, fit
-from streamer.learning.metrics import expected_calibration_error
+from streamer.learning.metrics import LEVEL, Interval, expected_calibration_error
 from streamer.learning.steps import Steps, summing
 from streamer.learning.train import examples
 from streamer.registry import Bundle
@@ -23,16 +22,7 @@ from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.95
 AGAIN = "the same, trained again"
-
-
-class Interval(NamedTuple):
-    """A figure with the bounds of its bootstrap interval."""
-
-    value: float
-    least: float
-    greatest: float
 
 
 @dataclass(frozen=True, slots=True)

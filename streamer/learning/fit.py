@@ -17,7 +17,8 @@ from sklearn.model_selection import GroupKFold
 
 from streamer.learning import teacher
 from streamer.learning.dataset import Dataset
-from streamer.learning.network import Member, Modality, NetworkOptions, forward, learn
+from streamer.learning.network import Modality, NetworkOptions, learn
+from streamer.recommend.network import Network
 from streamer.scoring.predictor import STAGES, Predictor, stages
 from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, PRICE
 
@@ -90,7 +91,7 @@ def fit(
     target = given.target(data, options.taught)
     steps = iter(range(options.folds + 1, options.steps + 1))
 
-    def member(rows: Ints | slice) -> Member:
+    def member(rows: Ints | slice) -> Network:
         step = next(steps)
         network = replace(options.network, seed=options.seed * options.steps + step)
         learnt = learn(
@@ -101,7 +102,7 @@ def fit(
 
     held_out = np.zeros(len(data))
     for train, test in given.folds:
-        held_out[test] = forward(member(train), given.inputs[test])
+        held_out[test] = member(train)(given.inputs[test])
     slope, offset = _calibrate(held_out, data)
     members = [member(slice(None)) for _ in range(options.members)]
     return replace(_together(given.frame, members), slope=slope, offset=offset)
@@ -109,7 +110,7 @@ def fit(
 
 def _frame(data: Dataset, options: FitOptions) -> Predictor:
     """A predictor with everything but networks: scales and content components."""
-    mean, scale, least, greatest = _scales(data.x)
+    mean, scale, least, greatest = scales(data.x)
     components, content_mean = principal(data.content, options.components)
     missing = np.isnan(data.x)
     single, nothing = np.zeros(0, np.float32), np.zeros(0, np.int64)
@@ -138,7 +139,7 @@ def _frame(data: Dataset, options: FitOptions) -> Predictor:
     )
 
 
-def _together(frame: Predictor, members: Sequence[Member]) -> Predictor:
+def _together(frame: Predictor, members: Sequence[Network]) -> Predictor:
     return replace(
         frame,
         weights1=np.stack([member.weights1 for member in members], axis=1),
@@ -167,7 +168,7 @@ def _modalities(frame: Predictor) -> list[Modality]:
     return found
 
 
-def _scales(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def scales(x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Mean, scale, least and greatest of each feature over the examples that have it; least and
     greatest leave out one in a thousand on either side, and are equal where there is nothing to
     learn: what never varies must not weigh once it does."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamer.events import Encoding, NewItem, Text
 from streamer.intake import description_text
-from streamer.learning.dataset import Dataset, Launches, build
+from streamer.learning.dataset import AtAges, AtMoments, Dataset, Launches, build
 from streamer.learning.replay import AT_FIRST_SIGHT
 from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
 
@@ -16,6 +16,7 @@ LAUNCHES = Launches(day_zero=DAY_ZERO, first_day=90.0, last_day=309.0)
 TEST_FROM_DAY = 220.0
 AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1.0, 3.0, 7.0, 14.0, 28.0)
 """First sight is before the first sale; 0 is right after it."""
+AT_AGES = AtAges(LAUNCHES, AGES_DAYS)
 
 _STATE = Path(__file__).parent.parent / "state"
 _SOURCES = Path(__file__).parent.parent / "replay" / "sources"
@@ -42,23 +43,24 @@ def dataset(
     dimensions: int,
     cache: Path,
     progress: Callable[[int], None] = lambda _: None,
+    ages_days: AtAges | AtMoments = AT_AGES,
 ) -> Dataset:
     """The examples, from the cache if log, options, encoder and code are the same."""
-    path = cache / f"launches-{_key(source, fingerprint)}.npz"
+    path = cache / f"launches-{_key(source, fingerprint, ages_days)}.npz"
     if path.exists():
         progress(source.total)
         return Dataset.load(path)
     by_item = {encoding.item_id: encoding for encoding in encodings}
-    data = build(source, LAUNCHES, AGES_DAYS, by_item, fingerprint, dimensions, progress)
+    data = build(source, LAUNCHES, ages_days, by_item, fingerprint, dimensions, progress)
     cache.mkdir(parents=True, exist_ok=True)
     data.save(path)
     return data
 
 
-def _key(source: CompleteJourney, fingerprint: str) -> str:
+def _key(source: CompleteJourney, fingerprint: str, ages_days: AtAges | AtMoments) -> str:
     """A hash of the log, what is made of it, and the code that makes it."""
     digest = hashlib.sha256()
-    for part in (source.about, source.total, LAUNCHES, AGES_DAYS, fingerprint):
+    for part in (source.about, source.total, LAUNCHES, ages_days, fingerprint):
         digest.update(repr(part).encode())
     own = Path(__file__).parent
     mine = [own / f"{name}.py" for name in ("replay", "looks", "dataset")]

@@ -43,11 +43,10 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which items are looked at, at which ages, and how the encoder of ``fingerprint`` read the
-    text of an event (see `Replay`)."""
+    """At which ages an item is looked at, if at all, and how the encoder of ``fingerprint`` read
+    the text of an event (see `Replay`)."""
 
-    ages_days: Sequence[float]
-    wanted: Callable[[NewItem], bool]
+    ages_days: Callable[[NewItem], Sequence[float]]
     encode: Callable[[Behaviour | NewItem], Iterable[Encoding]]
     fingerprint: str
     dimensions: int
@@ -74,7 +73,7 @@ async def _replay(
 ) -> Looks:
     async with connected(settings) as client:
         store = Store(client, Keys("replay", shards=1), user_retention_seconds=0)
-        replay = Replay(store, watch.ages_days, watch.wanted, watch.encode)
+        replay = Replay(store, watch.ages_days, watch.encode)
         parts = [_seen(look, watch) async for look in replay.run(records, progress)]
     return Looks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
@@ -10,6 +12,16 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 CALIBRATION_BINS = 10
+LEVEL = 0.95
+"""Of bootstrap intervals."""
+
+
+class Interval(NamedTuple):
+    """A figure with the bounds of its bootstrap interval."""
+
+    value: float
+    least: float
+    greatest: float
 
 
 def auc(label: Labels, score: Floats) -> float:

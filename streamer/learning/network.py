@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamer.recommend.network import Network
+
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -50,26 +52,13 @@ class Modality:
     flags: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A learnt network's arrays; I inputs, H hidden units: (I, H), (H,), (H, H), (H,), (H,), a
-    number."""
-
-    weights1: Singles
-    bias1: Singles
-    weights2: Singles
-    bias2: Singles
-    weights3: Singles
-    bias: float
-
-
 def learn(
     inputs: Singles,
     target: Floats,
     exceeds: Singles,
     modalities: Sequence[Modality],
     options: NetworkOptions,
-) -> Member:
+) -> Network:
     """Learns from ``inputs`` (rows, I), ``target`` (rows,), a probability, and ``exceeds`` (rows,
     bars), 0 or 1."""
     torch.manual_seed(options.seed)
@@ -92,14 +81,6 @@ def learn(
             optimizer.step()
             schedule.step()
     return _member(network)
-
-
-def forward(network: Member, inputs: Singles) -> Floats:
-    """The logit of each row, (rows,)."""
-    hidden = np.maximum(inputs @ network.weights1 + network.bias1, 0.0)
-    hidden = np.maximum(hidden @ network.weights2 + network.bias2, 0.0)
-    logit: Floats = (hidden @ network.weights3 + network.bias).astype(np.float64)
-    return logit
 
 
 def _network(inputs: int, outputs: int, options: NetworkOptions) -> nn.Sequential:
@@ -135,9 +116,9 @@ def _loss(logits: Tensor, targets: Tensor) -> Tensor:
     return losses[0] + AUXILIARY * bars
 
 
-def _member(network: nn.Sequential) -> Member:
+def _member(network: nn.Sequential) -> Network:
     first, second, last = (_arrays(network[place]) for place in (0, 3, 6))
-    return Member(
+    return Network(
         weights1=first[0].T.copy(),
         bias1=first[1],
         weights2=second[0].T.copy(),

@@ -55,14 +55,12 @@ class Look:
 class Replay:
     """Feeds records, in time order, to a store that is empty at first.
 
-    ``ages_days`` says at which ages an item is looked at; ``wanted`` which items, by their first
-    upsert and its time. ``encode`` gives the encodings of an event's text, applied right after the
+    ``ages_days`` says at which ages an item is looked at, by its first upsert. ``encode`` gives the encodings of an event's text, applied right after the
     event; it may give none.
     """
 
     store: Store
-    ages_days: Sequence[float]
-    wanted: Callable[[NewItem], bool]
+    ages_days: Callable[[NewItem], Sequence[float]]
     encode: Callable[[Behaviour | NewItem], Iterable[Encoding]] = lambda _: ()
     table: ItemTable = field(default_factory=lambda: ItemTable(CACHE_BYTES))
     kin: KinTable = field(default_factory=KinTable)
@@ -104,10 +102,8 @@ class Replay:
             if not isinstance(event, NewItem) or event.item_id in self._seen:
                 continue
             self._seen.add(event.item_id)
-            if self.wanted(event):
-                for age in self.ages_days:
-                    moment = event.time + max(age, 0.0) * DAY
-                    heappush(self._due, (moment, age, event.item_id))
+            for age in self.ages_days(event):
+                heappush(self._due, (event.time + max(age, 0.0) * DAY, age, event.item_id))
 
     def _falling_due(self, before: float) -> dict[str, list[tuple[float, float]]]:
         """(time, age) of every look that is due before this time, by item, in order."""

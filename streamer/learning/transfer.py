@@ -47,7 +47,7 @@ def learn_reviews(settings: Settings, members: int, seed: int, steps: Steps) -> 
     with steps.step("encode reviews", len(texts)) as told:
         encodings, _, dimensions = encode(settings, texts, summing(told))
     by_id, reader = {each.text_id: each for each in encodings}, encodings[0].fingerprint
-    watch = Watch(AGES_DAYS, lambda _: True, lambda event: _read(by_id, event), reader, dimensions)
+    watch = Watch(lambda _: AGES_DAYS, lambda event: _read(by_id, event), reader, dimensions)
     with steps.step("replay the reviews", source.total) as told:
         looks = observe(source, watch, told)
     data = examples(looks, source, recommended())

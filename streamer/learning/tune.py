@@ -19,7 +19,7 @@ from streamer.errors import ConfigurationError, DependencyMissing
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, Prepared, prepare
 from streamer.learning.metrics import auc
-from streamer.learning.network import NetworkOptions, forward, learn
+from streamer.learning.network import NetworkOptions, learn
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def _score(
     network = replace(options.network, seed=number)
     target = prepared.target(early, options.taught)
     learnt = learn(prepared.inputs, target, prepared.exceeds, prepared.modalities, network)
-    return forward(learnt, prepared.frame.inputs(late.x, late.content))
+    return learnt(prepared.frame.inputs(late.x, late.content))
 
 
 def _quality(data: Dataset, logit: Floats) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamer.events import Behaviour, NewItem
-from streamer.learning.dataset import DAY, Dataset, Launches, Outcome, build
+from streamer.learning.dataset import DAY, AtAges, Dataset, Launches, Outcome, build
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
@@ -56,7 +56,7 @@ def shop() -> list[TimedRecord]:
 
 
 def examples(records: list[TimedRecord], launches: Launches = LAUNCHES) -> Dataset:
-    return build(Log(records), launches, AGES, {}, "none", 4)
+    return build(Log(records), launches, AtAges(launches, AGES), {}, "none", 4)
 
 
 @pytest.fixture(scope="module")

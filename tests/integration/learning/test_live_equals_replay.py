@@ -85,7 +85,7 @@ def _ranges(events: list[Event], starts: dict[tuple[str, int], int]) -> Iterator
 
 
 async def replayed(store: Store, chunks: list[list[Event]], asked: list[list[str]]) -> Points:
-    replay = Replay(store, (), lambda _: False)
+    replay = Replay(store, lambda _: ())
     async for _ in replay.run((), lambda _: None):
         raise AssertionError("nothing was asked for")
     points = []

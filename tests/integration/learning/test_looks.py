@@ -48,8 +48,11 @@ def encoded(event: Behaviour | NewItem) -> list[Encoding]:
 
 @pytest.fixture(scope="module")
 def looks() -> Looks:
-    watch = Watch((0.5, 7.0, 14.0), lambda item: item.item_id == "dress", encoded, "f", 8)
-    return observe(records(), watch)
+    return observe(records(), Watch(ages_days, encoded, "f", 8))
+
+
+def ages_days(item: NewItem) -> tuple[float, ...]:
+    return (0.5, 7.0, 14.0) if item.item_id == "dress" else ()
 
 
 def column(looks: Looks, name: str) -> list[float]:

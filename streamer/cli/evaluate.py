@@ -1,0 +1,137 @@
+"""streamer evaluate"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streamer.cli import evaluate_recommend
+from streamer.cli.learn import ProgressSteps
+from streamer.cli.options import Report
+from streamer.settings import load
+
+if TYPE_CHECKING:
+    from streamer.learning.evaluate import Evaluation
+    from streamer.registry import Bundle
+    from streamer.report import Results
+    from streamer.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        epilog="Examples: streamer evaluate --report v.json --folder evaluation; "
+        "streamer evaluate --task recommend --report r.json"
+    )(evaluate)
+
+
+class Task(StrEnum):
+    """What is evaluated."""
+
+    LAUNCH = "launch"
+    RECOMMEND = "recommend"
+
+
+def evaluate(
+    bundle: Annotated[
+        str | None, typer.Argument(help="A bundle's name.", show_default="the one in use")
+    ] = None,
+    task: Annotated[
+        Task,
+        typer.Option(
+            help="launch = which new items succeed; recommend = who buys which new item, learnt "
+            "anew on the bundle's scores."
+        ),
+    ] = Task.LAUNCH,
+    seeds: Annotated[
+        int,
+        typer.Option(min=0, help="New trainings, and runs of baselines that have a seed (launch)."),
+    ] = 5,
+    resamples: Annotated[
+        int, typer.Option(min=20, help="Bootstrap draws of launches or users for the intervals.")
+    ] = 200,
+    remembered: Annotated[
+        int, typer.Option(min=1, help="Items of a user's past that make a taste (recommend).")
+    ] = 300,
+    folder: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Write pictures and a page into this folder (launch)."),
+    ] = None,
+    report: Report = None,
+) -> None:
+    """Compare a model with its baselines on launches later than all it learnt from."""
+    from streamer import registry
+    from streamer.report import Results, write
+
+    settings = load()
+    store = settings.model_store
+    model = registry.load(store, bundle) if bundle else registry.active(store)
+    results = Results("evaluate", {"bundle": model.name, "task": task, "resamples": resamples})
+    if task is Task.RECOMMEND:
+        steps = ProgressSteps()
+        evaluate_recommend.evaluate(settings, model, remembered, resamples, steps, results)
+    else:
+        _launch(settings, model, seeds, resamples, folder, results)
+    write(results, report)
+
+
+def _launch(
+    settings: Settings,
+    model: Bundle,
+    seeds: int,
+    resamples: int,
+    folder: Path | None,
+    results: Results,
+) -> None:
+    from streamer.learning.evaluate import evaluate as run
+    from streamer.learning.pictures import draw
+
+    results.parameters["seeds"] = seeds
+    found = run(settings, model, seeds, resamples, ProgressSteps())
+    _tabulate(found)
+    _report(found, results)
+    if folder:
+        draw(found, folder)
+        typer.echo(f"pictures: {folder / 'index.html'}")
+
+
+def _tabulate(found: Evaluation) -> None:
+    from streamer.learning.pictures import age_name
+
+    ages = list(found.rows[0].auc)
+    title = f"AUC on {found.items:,} launches (95 % bootstrap intervals)"
+    table = Table("", *map(age_name, ages), title=title)
+    for row in found.rows:
+        cells = (row.auc[age] for age in ages)
+        table.add_row(row.name, *(f"{c.value:.4f}\n{c.least:.3f}-{c.greatest:.3f}" for c in cells))
+    first = found.rows[0]
+    table.add_row("calibration error", *(f"{first.ece[age]:.4f}" for age in ages))
+    table.add_row("logit moved since first sight", *(_moved(found, age) for age in ages))
+    Console(width=150).print(table)
+
+
+def _moved(found: Evaluation, age: float) -> str:
+    return f"{found.gap[age]:.2f}" if age in found.gap else ""
+
+
+def _report(found: Evaluation, results: Results) -> None:
+    from streamer.learning.train import age_key
+
+    own, *others = found.rows
+    for age, interval in own.auc.items():
+        name = age_key(age)
+        results.add(f"evaluate.auc.age_{name}", interval.value, "1")
+        results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
+        results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")
+        results.add(f"evaluate.ece.age_{name}", own.ece[age], "1")
+        for row in others:
+            value = row.auc[age].value
+            results.add(
+                f"evaluate.auc.age_{name}", interval.value, "1", peer=row.name, peer_value=value
+            )
+            for seed, one in enumerate(row.by_seed[age]):
+                results.add(f"evaluate.auc.age_{name}.{row.name}.seed_{seed}", one, "1")
