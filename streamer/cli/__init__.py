@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
+from streamer.cli import active as active
 from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import inspect as inspect
@@ -50,7 +51,7 @@ def about(
 
 
 for room in (
-    *(demo, run, inspect, learn, models, sentiment, reencode),
+    *(demo, run, inspect, learn, active, models, sentiment, reencode),
     *(offpolicy, operate, bench),
 ):
     room.register(app)

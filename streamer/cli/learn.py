@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from streamer.cli import active
 from streamer.cli.options import Report
 from streamer.errors import BundleError, ConfigurationError
 from streamer.settings import load
@@ -40,6 +41,13 @@ class Method(StrEnum):
     LORA = "lora"
     ADALORA = "adalora"
     FULL = "full"
+
+
+class Task(StrEnum):
+    """What is evaluated: the predictor, or ways to choose what it learns from."""
+
+    LAUNCH = "launch"
+    ACTIVE = "active"
 
 
 class ProgressSteps:
@@ -135,6 +143,12 @@ def evaluate(
     resamples: Annotated[
         int, typer.Option(min=20, help="Bootstrap draws of launches for the intervals.")
     ] = 200,
+    task: Annotated[
+        Task,
+        typer.Option(
+            help="launch = the predictor; active = ways to choose the launches to learn from."
+        ),
+    ] = Task.LAUNCH,
     folder: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Write pictures and a page into this folder."),
@@ -142,6 +156,9 @@ def evaluate(
     report: Report = None,
 ) -> None:
     """Compare the predictor with its baselines on launches later than all it learnt from."""
+    if task is Task.ACTIVE:
+        active.measure(max(seeds, 1), folder, report, ProgressSteps())
+        return
     from streamer import registry
     from streamer.learning.evaluate import evaluate as run
     from streamer.learning.pictures import draw

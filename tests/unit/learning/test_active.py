@@ -1,0 +1,71 @@
+"""Which items are chosen to learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.learning import active_curve, teacher
+from streamer.learning.active import Pool, Strategy, choose, information, nearest
+from tests.support.launches import launches
+
+NOTHING = np.zeros((0, 2))
+
+
+@given(st.floats(-8, 8), st.floats(0, 3), st.floats(0.1, 2))
+def test_information_is_within_a_bit_and_grows_with_disagreement(
+    logit: float, uncertainty: float, more: float
+) -> None:
+    less, greater = information(
+        np.array([logit, logit]), np.array([uncertainty, uncertainty + more])
+    )
+    assert 0 <= less <= greater <= 1
+    assert information(np.array([logit]), np.array([0.0]))[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_information_is_the_ensembles() -> None:
+    rng = np.random.default_rng(0)
+    members = 1 / (1 + np.exp(-rng.normal(0.5, 1.2, 400_000)))
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+
+    drawn = entropy(members.mean()) - entropy(members).mean()
+    assert information(np.array([0.5]), np.array([1.2]))[0] == pytest.approx(drawn, abs=2e-3)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_each_way_chooses_so_many_different_items(strategy: Strategy) -> None:
+    rng = np.random.default_rng(1)
+    pool = Pool(rng.normal(size=50), rng.random(50), rng.normal(size=(50, 2)))
+    chosen = choose(strategy, pool, 20, NOTHING, seed=0).tolist()
+    assert len(set(chosen)) == 20
+    assert len(choose(strategy, pool, 80, NOTHING, seed=0)) == 50
+
+
+def test_of_twins_one_is_chosen_and_none_where_one_is_known() -> None:
+    vectors = np.array([[0.0, 0.0]] * 5 + [[3.0, 0.0], [0.0, 1.0]])
+    uncertainty = np.array([2.0] * 5 + [1.0, 0.5])
+    pool = Pool(np.zeros(7), uncertainty, vectors)
+    assert choose(Strategy.INFORMATION, pool, 3, NOTHING, seed=0).tolist() == [0, 1, 2]
+    chosen = choose(Strategy.MIXED, pool, 3, NOTHING, seed=0)
+    assert chosen.tolist() == [0, 5, 6]
+    assert nearest(vectors, chosen).tolist() == [0, 0, 0, 0, 0, 1, 2]
+    assert choose(Strategy.MIXED, pool, 2, vectors[:1], seed=0).tolist() == [5, 6]
+
+
+def test_curves_start_alike_and_every_strategy_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "ROUNDS", 5)
+    monkeypatch.setattr(active_curve, "UPDATES", 150)
+    data = launches(3000)
+    early = data.launch_day < 60
+    both, told = (Strategy.RANDOM, Strategy.MIXED), list[int]()
+    found = active_curve.curves(
+        data.where(early), data.where(~early), (400, 800), 1, told.append, both
+    )
+    assert tuple(curve.strategy for curve in found) == both
+    assert told == [1, 2, 3, 4]
+    assert found[0].auc[0, 0] == found[1].auc[0, 0]
+    assert min(curve.auc[0, 1] for curve in found) > 0.6
