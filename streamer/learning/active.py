@@ -77,7 +77,8 @@ def nearest(vectors: Floats, chosen: Ints) -> Ints:
     """Which of the chosen items each item is nearest to, as its place among them, (items,)."""
     some = vectors[chosen]
     distance = np.einsum("cd,cd->c", some, some) - 2 * vectors @ some.T
-    return np.argmin(distance, axis=1)
+    found: Ints = np.argmin(distance, axis=1)
+    return found
 
 
 def _greatest(value: Floats, count: int) -> Ints:
