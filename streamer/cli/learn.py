@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: streamer train --report train.json")(train)
+    app.command(
+        epilog="Examples: streamer train --report train.json; streamer train --outcome value"
+    )(train)
     app.command(
         epilog="Example: streamer tune --trials 40, then streamer train --tuned runs/tuned.json"
     )(tune)
-    app.command(epilog="Example: streamer evaluate --report v.json --folder evaluation")(evaluate)
+    app.command(
+        epilog="Examples: streamer evaluate --report v.json --folder evaluation; "
+        "streamer evaluate --task active --seeds 3 --folder active"
+    )(evaluate)
     app.command(epilog="Example: streamer finetune --method frozen --report head.json")(finetune)
 
 
