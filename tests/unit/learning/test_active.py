@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.learning import active_curve, teacher
+from streamer.cli import active as cli
+from streamer.learning import active_curve, teacher, train
 from streamer.learning.active import Pool, Strategy, choose, information, nearest
+from streamer.learning.active_curve import Curve
 from tests.support.launches import launches
+from tests.support.steps import SilentSteps
 
 NOTHING = np.zeros((0, 2))
 
@@ -54,6 +61,25 @@ def test_of_twins_one_is_chosen_and_none_where_one_is_known() -> None:
     assert chosen.tolist() == [0, 5, 6]
     assert nearest(vectors, chosen).tolist() == [0, 0, 0, 0, 0, 1, 2]
     assert choose(Strategy.MIXED, pool, 2, vectors[:1], seed=0).tolist() == [5, 6]
+
+
+def test_the_command_reports_every_way_beside_chance_and_draws_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_up(*arguments: object) -> list[Curve]:
+        values = np.array([[0.7, 0.8, 0.85, 0.9], [0.6, 0.7, 0.8, 0.85]])
+        return [Curve(each, values + 0.01 * n, values / 10) for n, each in enumerate(Strategy)]
+
+    monkeypatch.setattr(train, "examples", lambda *_: (launches(10), SimpleNamespace(test=None)))
+    monkeypatch.setattr(active_curve, "curves", made_up)
+    report = tmp_path / "active.json"
+    cli.measure(2, tmp_path, report, SilentSteps())
+    rows = {row["name"]: row for row in json.loads(report.read_text())["results"]}
+    mixed = rows["evaluate.active.auc.mixed.800"]
+    assert (mixed["value"], mixed["peer"]) == (pytest.approx(0.915), "random")
+    assert mixed["peer_value"] == pytest.approx(0.875)
+    assert len(rows) == 2 * len(Strategy) * len(cli.COUNTS)
+    assert (tmp_path / active_curve.PICTURE).stat().st_size > 10_000
 
 
 def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
