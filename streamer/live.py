@@ -26,12 +26,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """What a model's P is of: more distinct buyers within ``horizon_days`` of the launch than the
+    """What a model's P is of: more of the ``outcome`` within ``horizon_days`` of the launch than the
     ``quantile`` of the launches of the same ``cohort_days``."""
 
     horizon_days: float = 56.0
     cohort_days: float = 30.0
     quantile: float = 0.8
+    outcome: str = "buyers"
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Success:
@@ -78,13 +79,16 @@ def stages(recorded: Recorded, success: Success, now: float) -> Iterator[Stage]:
 
 
 def outcomes(recorded: Recorded, success: Success, now: float) -> Floats:
-    """1 for a success, 0 for a failure, NaN where it is not known yet.
+    """1 for a success, 0 for a failure, NaN where it is not known yet. Of items only their distinct
+    buyers are remembered: success by another outcome is never known.
 
     A cohort's bar is known when the last item that may belong to it has passed its horizon.
     """
     cohort = np.floor(recorded.launch / (success.cohort_days * DAY))
     over_at = (cohort + 1) * success.cohort_days * DAY + success.horizon_days * DAY
     label = np.full(len(cohort), np.nan)
+    if success.outcome != "buyers":
+        return label
     known = (over_at <= now) & ~np.isnan(recorded.buyers)
     for each in np.unique(cohort[known]):
         mine = known & (cohort == each)

@@ -150,6 +150,13 @@ class Window:
             }
         return sorted(missing)
 
+    async def scored(self, item_ids: Sequence[str]) -> tuple[Judged, Features]:
+        """Those of the items that are known, with their scores as of now and the features behind
+        these."""
+        await self._assess.learn_time()
+        judged = await self._assess.refresh(item_ids)
+        return judged, self._seen(judged)
+
     async def tally(self) -> dict[str, Counter[str]]:
         """How many records of each log were applied, duplicate and dead."""
         return await tally(self._assess.store)

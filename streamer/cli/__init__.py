@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
+from streamer.cli import active as active
 from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import evaluate as evaluate
@@ -51,7 +52,7 @@ def about(
 
 
 for room in (
-    *(demo, run, inspect, learn, evaluate, models, sentiment, reencode),
+    *(demo, run, inspect, learn, active, evaluate, models, sentiment, reencode),
     *(offpolicy, operate, bench),
 ):
     room.register(app)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamer.cli import evaluate_recommend
+from streamer.cli import active, evaluate_recommend
 from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Report
 from streamer.settings import load
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: streamer evaluate --report v.json --folder evaluation; "
-        "streamer evaluate --task recommend --report r.json"
+        "streamer evaluate --task recommend --report r.json; "
+        "streamer evaluate --task active --seeds 3 --folder active"
     )(evaluate)
 
 
@@ -34,6 +35,7 @@ class Task(StrEnum):
 
     LAUNCH = "launch"
     RECOMMEND = "recommend"
+    ACTIVE = "active"
 
 
 def evaluate(
@@ -44,7 +46,7 @@ def evaluate(
         Task,
         typer.Option(
             help="launch = which new items succeed; recommend = who buys which new item, learnt "
-            "anew on the bundle's scores."
+            "anew on the bundle's scores; active = ways to choose the launches to learn from."
         ),
     ] = Task.LAUNCH,
     seeds: Annotated[
@@ -59,11 +61,16 @@ def evaluate(
     ] = 300,
     folder: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Write pictures and a page into this folder (launch)."),
+        typer.Option(
+            file_okay=False, help="Write pictures and a page into this folder (launch, active)."
+        ),
     ] = None,
     report: Report = None,
 ) -> None:
     """Compare a model with its baselines on launches later than all it learnt from."""
+    if task is Task.ACTIVE:
+        active.measure(max(seeds, 1), folder, report, ProgressSteps())
+        return
     from streamer import registry
     from streamer.report import Results, write
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: streamer train --report train.json")(train)
+    app.command(
+        epilog="Examples: streamer train --report train.json; streamer train --outcome value"
+    )(train)
     app.command(
         epilog="Example: streamer tune --trials 40, then streamer train --tuned runs/tuned.json"
     )(tune)
@@ -56,11 +58,24 @@ class ProgressSteps:
             progress.update(task, completed=total)
 
 
+class Of(StrEnum):
+    """What is counted of a launch: success is to be among the best by it."""
+
+    BUYERS = "buyers"
+    VALUE = "value"
+    REPEAT_RATE = "repeat_rate"
+    RETURN_RATE = "return_rate"
+
+
 def train(
     seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
     tuned: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Options that `tune` found.")
     ] = None,
+    outcome: Annotated[
+        Of,
+        typer.Option(help="What of a launch is compared with its cohort's to call it a success."),
+    ] = Of.BUYERS,
     report: Report = None,
 ) -> None:
     """Train the predictor on real launches and reviews; save and activate the bundle."""
@@ -68,9 +83,11 @@ def train(
     from streamer.learning.train import train as run
     from streamer.report import Results, write
 
-    results = Results("train", {"seed": seed, "tuned": str(tuned) if tuned else None})
+    results = Results(
+        "train", {"seed": seed, "tuned": str(tuned) if tuned else None, "outcome": outcome.value}
+    )
     options = _tuned(tuned, seed) if tuned else FitOptions(seed=seed)
-    trained = run(load(), options, ProgressSteps())
+    trained = run(load(), options, ProgressSteps(), outcome.value)
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")

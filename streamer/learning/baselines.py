@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
+from streamer.learning import teacher
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, principal
-from streamer.learning.teacher import boosted
 from streamer.state.features import BEHAVIOUR, FEATURES
 
 Floats = NDArray[np.float64]
@@ -100,21 +99,30 @@ def _by_age(given: Given, design: Callable[..., object]) -> Floats:
 
 
 def _counts_boosted(given: Given) -> Floats:
-    trees = boosted(given.train.x[:, _COUNTS], given.train.label, given.seed)
+    trees = teacher.boosted(given.train.x[:, _COUNTS], given.train.label, given.seed)
     score: Floats = trees.predict(given.test.x[:, _COUNTS])
     return score
 
 
 def _everything_boosted(given: Given) -> Floats:
     train, test = _everything(given)
-    score: Floats = boosted(train, given.train.label, given.seed).predict(test)
+    score: Floats = teacher.boosted(train, given.train.label, given.seed).predict(test)
     return score
 
 
-def _everything_histogram(given: Given) -> Floats:
+def _everything_xgboost(given: Given) -> Floats:
+    from xgboost import XGBClassifier
+
     train, test = _everything(given)
-    model = HistGradientBoostingClassifier(
-        max_iter=220, learning_rate=0.05, l2_regularization=5.0, random_state=given.seed
+    model = XGBClassifier(
+        n_estimators=teacher.ROUNDS,
+        learning_rate=0.05,
+        max_depth=6,
+        min_child_weight=5,
+        subsample=0.8,
+        colsample_bytree=0.5,
+        reg_lambda=5.0,
+        random_state=given.seed,
     )
     score: Floats = model.fit(train, given.train.label).predict_proba(test)[:, 1]
     return score
@@ -140,7 +148,7 @@ BASELINES = (
     Baseline("text (TF-IDF + logistic regression)", _text),
     Baseline("counts (LightGBM)", _counts_boosted, seeded=True),
     Baseline("text + counts (logistic regression)", _text_and_counts),
-    Baseline("all features (histogram gradient boosting)", _everything_histogram, seeded=True),
+    Baseline("all features (XGBoost)", _everything_xgboost, seeded=True),
     Baseline("all features (LightGBM)", _everything_boosted, seeded=True),
 )
 

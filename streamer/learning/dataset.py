@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.errors import ConfigurationError
 from streamer.events import Behaviour, Encoding, NewItem
 from streamer.learning.looks import Looks, Watch, observe
 from streamer.replay.record import Source, TimedRecord
@@ -123,6 +124,24 @@ def build(
     outcomes = _Outcomes(launches)
     watch = Watch(ages_days, partial(_described, encodings), fingerprint, dimensions)
     return _labelled(observe(outcomes.watching(source), watch, progress), outcomes)
+
+
+def relabelled(data: Dataset, source: Source, launches: Launches) -> Dataset:
+    """The same looks with the labels of other launches' options, which the source is gone through
+    for. Raises ConfigurationError where the log has no such outcome."""
+    outcomes = _Outcomes(launches)
+    for _ in outcomes.watching(source):
+        pass
+    labels, ids = outcomes.labels(), data.item.tolist()
+    if len(set(labels.values())) < 2:
+        raise ConfigurationError(
+            f"in this log no launch differs in its {launches.outcome}; choose another outcome"
+        )
+    return replace(
+        data,
+        outcome=np.array([outcomes.outcome(item_id) for item_id in ids]),
+        label=np.array([labels[item_id] for item_id in ids]),
+    )
 
 
 def _described(

@@ -81,7 +81,8 @@ def evaluate(
 
 
 def _given(settings: Settings, bundle: Bundle, steps: Steps) -> Given:
-    train, of = examples(settings, steps)
+    outcome = bundle.manifest.get("success", {}).get("outcome", "buyers")
+    train, of = examples(settings, steps, outcome)
     if of.encoder != bundle.encoder:
         raise ConfigurationError(
             f"bundle {bundle.name} reads another encoder than {settings.encoder}; "

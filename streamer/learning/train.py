@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from streamer import __version__, registry
 from streamer.learning import launches
-from streamer.learning.dataset import Dataset
+from streamer.learning.dataset import Dataset, Launches, Outcome, relabelled
 from streamer.learning.encode import encode
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import auc, expected_calibration_error
@@ -24,6 +24,13 @@ from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
 
 CACHE = Path.home() / ".cache" / "streamer"
+SUCCESS: dict[Outcome, str] = {
+    "buyers": "distinct households",
+    "value": "sales value",
+    "repeat_rate": "share of buyers who bought again",
+    "return_rate": "purchases returned for each made (a high P is bad news)",
+}
+"""What success means, in words, by outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +43,16 @@ class Trained:
     refused: str
 
 
-def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
+def train(
+    settings: Settings, options: FitOptions, steps: Steps, outcome: Outcome = "buyers"
+) -> Trained:
     """Trains on Complete Journey's launches, and what reviews say on the clothing reviews; saves
     the bundle and makes it the active one, unless it is worse than that. Where the encoder has no
     sentiment yet, trains that too.
 
-    Raises DependencyMissing, BundleError.
+    Raises DependencyMissing, ConfigurationError, BundleError.
     """
-    train_data, of = examples(settings, steps)
+    train_data, of = examples(settings, steps, outcome)
     with steps.step("fit trees and networks", options.steps) as told:
         launch = fit(train_data, options, told)
     transfer = learn_reviews(settings, options.members, options.seed, steps)
@@ -57,8 +66,8 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
         "trained_on": of.about,
         "review_term": {"trained_on": transfer.about, "sentiment": transfer.sentiment},
         "success": {
-            name: getattr(launches.LAUNCHES, name)
-            for name in ("horizon_days", "cohort_days", "quantile")
+            name: getattr(of.launches, name)
+            for name in ("outcome", "horizon_days", "cohort_days", "quantile")
         },
         "examples": len(train_data),
         "data_fingerprint": fingerprint_of(train_data),
@@ -67,7 +76,7 @@ def train(settings: Settings, options: FitOptions, steps: Steps) -> Trained:
             settings.model_store, of.encoder, lambda other: measure(other, of.test)
         ),
     }
-    card = _card(transfer, name, of.about, train_data, of.test, metrics, settings.encoder)
+    card = _card(transfer, name, of, train_data, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, card)
     refused = registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics, refused)
@@ -82,19 +91,27 @@ class Origin:
     dimensions: int
     test: Dataset
     texts: dict[str, str]
+    launches: Launches
 
 
-def examples(settings: Settings, steps: Steps) -> tuple[Dataset, Origin]:
-    """The launches to learn from, and the later ones to measure on. Raises DependencyMissing."""
+def examples(
+    settings: Settings, steps: Steps, outcome: Outcome = "buyers"
+) -> tuple[Dataset, Origin]:
+    """The launches to learn from, and the later ones to measure on. Raises DependencyMissing,
+    ConfigurationError."""
     source = launches.journey()
     texts = launches.descriptions(source)
     with steps.step("encode descriptions", len(texts)) as told:
         encodings, fingerprint, dimensions = encode(settings, texts, summing(told))
     with steps.step("replay the year", source.total) as told:
         data = launches.dataset(source, encodings, fingerprint, dimensions, CACHE, told)
+    which = replace(launches.LAUNCHES, outcome=outcome)
+    if which != launches.LAUNCHES:
+        with steps.step(f"count {outcome}", 1):
+            data = relabelled(data, source, which)
     early = data.launch_day < launches.TEST_FROM_DAY
     words = {text.item_id: text.text for text in texts}
-    origin = Origin(source.about, fingerprint, dimensions, data.where(~early), words)
+    origin = Origin(source.about, fingerprint, dimensions, data.where(~early), words, which)
     return data.where(early), origin
 
 
@@ -120,18 +137,17 @@ def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
 def _card(
     transfer: Transfer,
     name: str,
-    about: str,
+    of: Origin,
     train: Dataset,
-    test: Dataset,
     metrics: dict[str, float],
     encoder: str,
 ) -> str:
-    own = _card_lines(name, about, train, test, metrics, encoder)
+    own = _card_lines(name, of, train, metrics, encoder)
     return "\n".join([*own, "", *card_lines(transfer)]) + "\n"
 
 
 def _card_lines(
-    name: str, about: str, train: Dataset, test: Dataset, metrics: dict[str, float], encoder: str
+    name: str, of: Origin, train: Dataset, metrics: dict[str, float], encoder: str
 ) -> Iterator[str]:
     yield f"# {name}"
     yield ""
@@ -139,14 +155,14 @@ def _card_lines(
     yield "by boosted trees beside the labels, with a linear term for reviews; calibrated by stage"
     yield f"(Platt) on the latest launches. Written by `streamer train`, streamer {__version__}."
     yield ""
-    yield f"- **Trained on** {about}"
+    yield f"- **Trained on** {of.about}"
     yield (
         f"- **Examples** {len(train)} looks at {len(np.unique(train.item))} launches before day "
-        f"{launches.TEST_FROM_DAY:g}; tested on {len(np.unique(test.item))} launches from then on."
+        f"{launches.TEST_FROM_DAY:g}; tested on {len(np.unique(of.test.item))} launches from then on."
     )
     yield (
-        "- **Success** distinct households within 56 days strictly above the 80th percentile of "
-        f"the launch month; {100 * train.label.mean():.1f} % of the examples."
+        f"- **Success** {SUCCESS[of.launches.outcome]} within {of.launches.horizon_days:g} days "
+        f"strictly above the {100 * of.launches.quantile:.0f}th percentile of the launch month; {100 * train.label.mean():.1f} % of the examples."
     )
     yield f"- **Encoder** {encoder}"
     yield "- **What it can't know** this data has no reviews; see below."

@@ -97,6 +97,20 @@ def test_explain_text_weighs_the_words_of_the_description(shop: Shop) -> None:
     assert answer == (8, "error: the catalogue has no item nobody")
 
 
+def test_suggest_names_items_of_a_board_and_says_why(shop: Shop) -> None:
+    found = said(shop.settings, shop.folder, "learn", "suggest", "--count", "3", "--json")
+    assert len({each["item_id"] for each in found} & set(ITEMS)) == 3
+    assert all(each["least"] <= each["probability"] <= each["greatest"] for each in found)
+    assert sum(each["like_it"] + 1 for each in found) == len(ITEMS)
+    scarves = said(
+        shop.settings, shop.folder, "learn", "suggest", "--category", "Clothing", "--json"
+    )
+    assert {each["item_id"] for each in scarves} == set(SCARVES)
+    assert "networks disagree" in told(shop, "learn", "suggest", "--count", "1")
+    answer = refused(shop.settings, shop.folder, "learn", "suggest", "--board", "Toys")
+    assert answer[1].startswith("error: no board 'Toys' with items; there are: ")
+
+
 def test_rescore_tells_every_item_again(shop: Shop) -> None:
     before = len(asyncio.run(read(shop.settings, ITEM_SCORES.name)))
     done = call(shop.settings, shop.folder, "rescore")

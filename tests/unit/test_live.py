@@ -40,6 +40,12 @@ def test_a_cohort_is_judged_once_its_last_possible_launch_has_passed_its_horizon
     assert outcomes(recorded, SUCCESS, over).tolist() == [0, 0, 0, 0, 1]
 
 
+def test_success_by_another_outcome_than_buyers_is_never_told() -> None:
+    by_value = Success.of({"success": {"horizon_days": 10.0, "outcome": "value"}})
+    recorded = record([0, 1], [1, 2])
+    assert np.isnan(outcomes(recorded, by_value, COHORT + 900 * DAY)).all()
+
+
 def test_who_has_no_outcome_yet_is_left_out_and_sets_no_bar() -> None:
     found = outcomes(record([0, 1, 2], [5, np.nan, 1]), SUCCESS, COHORT + 90 * DAY)
     assert found.tolist() == pytest.approx([1, np.nan, 0], nan_ok=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from streamer.errors import ConfigurationError
 from streamer.events import Behaviour, NewItem
-from streamer.learning.dataset import DAY, AtAges, Dataset, Launches, Outcome, build
+from streamer.learning.dataset import DAY, AtAges, Dataset, Launches, Outcome, build, relabelled
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
@@ -98,6 +99,16 @@ def test_success_is_what_was_asked_for(outcome: Outcome, of_item_4: float) -> No
     extra = [] if outcome in ("buyers", "value") else [again, *returned]
     data = examples([*shop(), *extra], replace(LAUNCHES, outcome=outcome))
     assert data.outcome[data.item == "item-4"][0] == pytest.approx(of_item_4)
+
+
+def test_looks_get_the_labels_of_another_outcome() -> None:
+    launches = replace(LAUNCHES, outcome="value")
+    found = relabelled(examples(shop()), Log(shop()), launches)
+    asked = examples(shop(), launches)
+    assert found.outcome.tolist() == asked.outcome.tolist()
+    assert found.label.tolist() == asked.label.tolist()
+    with pytest.raises(ConfigurationError, match="differs in its return_rate"):
+        relabelled(asked, Log(shop()), replace(LAUNCHES, outcome="return_rate"))
 
 
 def test_what_comes_after_the_horizon_does_not_count() -> None:

@@ -2,35 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from streamer.errors import ConfigurationError
 from streamer.learning import teacher, tune
-from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions
-from streamer.state.features import FEATURES
+from tests.support.launches import launches
 
 
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "ROUNDS", 5)
-
-
-def launches(count: int = 5000) -> Dataset:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(count, len(FEATURES)))
-    outcome = x[:, 1] + 0.3 * rng.normal(size=count)
-    return Dataset(
-        x=x,
-        content=rng.normal(size=(count, 40)).astype(np.float32),
-        actions=np.zeros(count),
-        age=np.zeros(count),
-        launch_day=np.linspace(0, 90, count),
-        outcome=outcome,
-        label=(outcome > 1).astype(np.int64),
-        item=np.arange(count).astype(str),
-    )
 
 
 def test_a_study_begins_with_the_defaults_and_goes_on_where_it_was(tmp_path: Path) -> None:

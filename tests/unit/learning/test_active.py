@@ -1,0 +1,97 @@
+"""Which items are chosen to learn from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.cli import active as cli
+from streamer.learning import active_curve, teacher, train
+from streamer.learning.active import Pool, Strategy, choose, information, nearest
+from streamer.learning.active_curve import Curve
+from tests.support.launches import launches
+from tests.support.steps import SilentSteps
+
+NOTHING = np.zeros((0, 2))
+
+
+@given(st.floats(-8, 8), st.floats(0, 3), st.floats(0.1, 2))
+def test_information_is_within_a_bit_and_grows_with_disagreement(
+    logit: float, uncertainty: float, more: float
+) -> None:
+    less, greater = information(
+        np.array([logit, logit]), np.array([uncertainty, uncertainty + more])
+    )
+    assert 0 <= less <= greater <= 1
+    assert information(np.array([logit]), np.array([0.0]))[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_information_is_the_ensembles() -> None:
+    rng = np.random.default_rng(0)
+    members = 1 / (1 + np.exp(-rng.normal(0.5, 1.2, 400_000)))
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+
+    drawn = entropy(members.mean()) - entropy(members).mean()
+    assert information(np.array([0.5]), np.array([1.2]))[0] == pytest.approx(drawn, abs=2e-3)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_each_way_chooses_so_many_different_items(strategy: Strategy) -> None:
+    rng = np.random.default_rng(1)
+    pool = Pool(rng.normal(size=50), rng.random(50), rng.normal(size=(50, 2)))
+    chosen = choose(strategy, pool, 20, NOTHING, seed=0).tolist()
+    assert len(set(chosen)) == 20
+    assert len(choose(strategy, pool, 80, NOTHING, seed=0)) == 50
+
+
+def test_of_twins_one_is_chosen_and_none_where_one_is_known() -> None:
+    vectors = np.array([[0.0, 0.0]] * 5 + [[3.0, 0.0], [0.0, 1.0]])
+    uncertainty = np.array([2.0] * 5 + [1.0, 0.5])
+    pool = Pool(np.zeros(7), uncertainty, vectors)
+    assert choose(Strategy.INFORMATION, pool, 3, NOTHING, seed=0).tolist() == [0, 1, 2]
+    chosen = choose(Strategy.MIXED, pool, 3, NOTHING, seed=0)
+    assert chosen.tolist() == [0, 5, 6]
+    assert nearest(vectors, chosen).tolist() == [0, 0, 0, 0, 0, 1, 2]
+    assert choose(Strategy.MIXED, pool, 2, vectors[:1], seed=0).tolist() == [5, 6]
+
+
+def test_the_command_reports_every_way_beside_chance_and_draws_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_up(*arguments: object) -> list[Curve]:
+        values = np.array([[0.7, 0.8, 0.85, 0.9], [0.6, 0.7, 0.8, 0.85]])
+        return [Curve(each, values + 0.01 * n, values / 10) for n, each in enumerate(Strategy)]
+
+    monkeypatch.setattr(train, "examples", lambda *_: (launches(10), SimpleNamespace(test=None)))
+    monkeypatch.setattr(active_curve, "curves", made_up)
+    report = tmp_path / "active.json"
+    cli.measure(2, tmp_path, report, SilentSteps())
+    rows = {row["name"]: row for row in json.loads(report.read_text())["results"]}
+    mixed = rows["evaluate.active.auc.mixed.800"]
+    assert (mixed["value"], mixed["peer"]) == (pytest.approx(0.915), "random")
+    assert mixed["peer_value"] == pytest.approx(0.875)
+    assert len(rows) == 2 * len(Strategy) * len(cli.COUNTS)
+    assert (tmp_path / active_curve.PICTURE).stat().st_size > 10_000
+
+
+def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "ROUNDS", 5)
+    monkeypatch.setattr(active_curve, "UPDATES", 1)
+    data = launches(1500)
+    early = data.launch_day < 60
+    both, told = (Strategy.RANDOM, Strategy.MIXED), list[int]()
+    found = active_curve.curves(
+        data.where(early), data.where(~early), (200, 400), 1, told.append, both
+    )
+    assert tuple(curve.strategy for curve in found) == both
+    assert told == [1, 2, 3, 4]
+    assert found[0].auc[0, 0] == found[1].auc[0, 0]
+    assert found[0].auc[0, 1] != found[1].auc[0, 1]
