@@ -81,10 +81,6 @@ class Portions:
 
     def __init__(self, fetch: FetchResult) -> None:
         self.fetch = fetch
-        if fetch._partition_records is not None:
-            # An iterator that is never used, and that would hold what was fetched, and be held by
-            # it, until the cyclic collector comes.
-            fetch._partition_records._records_iterator = None
         self._left: list[Any] = []
         self._read_to = 0
 
@@ -95,6 +91,9 @@ class Portions:
         if not fetch.check_assignment(fetch._topic_partition) or not fetch.has_more():
             return None
         source = fetch._partition_records
+        # Never used, it would hold what was fetched, and be held by it, until the cyclic collector
+        # comes.
+        source._records_iterator = None
         while len(self._left) < most and source._records.has_next():
             self._left += _next_batch(source)
             self._read_to = source.next_fetch_offset
