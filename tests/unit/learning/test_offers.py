@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from streamer.events import Behaviour, NewItem
+from streamer.events import Behaviour, Encoding, NewItem
 from streamer.learning import offers
 from streamer.learning.dataset import DAY, AtMoments, Dataset, Launches
 from streamer.learning.offers import OFFERED, Offer, pair_features, pairs, turns
@@ -20,6 +20,10 @@ from streamer.state.features import FEATURES
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
 MOMENT = 40.0
+ITEMS = [
+    *(f"old-{brand}-{n}" for brand in ("north", "south") for n in range(3)),
+    *("new-north", "new-south"),
+]
 LAUNCHES = Launches(day_zero=0.0, first_day=0.0, last_day=60.0)
 
 
@@ -48,6 +52,14 @@ def bought(item: str, day: float, user: str) -> TimedRecord:
     return TimedRecord(USER_BEHAVIOUR, item.encode(), event, event.time, "purchase")
 
 
+def encoded(item: str) -> Encoding:
+    """Items of a brand read alike."""
+    vector = np.array([1.0, 0.0] if "north" in item else [0.0, 1.0], "<f2").tobytes()
+    return Encoding(
+        item_id=item, kind="description", text_id=item, fingerprint="f", vector=vector, time=0.0
+    )
+
+
 def records() -> list[TimedRecord]:
     """Old items of two brands, each bought by one user, and a new one of each brand."""
     old = [listed(f"old-{brand}-{n}", 1.0, brand) for brand in ("north", "south") for n in range(3)]
@@ -61,7 +73,7 @@ def records() -> list[TimedRecord]:
 
 
 def read(log: list[TimedRecord]) -> tuple[Shopping, Offer]:
-    shop = shopping(Log(log), LAUNCHES, {})
+    shop = shopping(Log(log), LAUNCHES, {item: encoded(item) for item in ITEMS})
     looks = AtMoments(LAUNCHES, (MOMENT,), offers.NEW_DAYS)
     events = [r.value for r in Log(log) if isinstance(r.value, NewItem)]
     rows = [(e.item_id, e.time / DAY, age) for e in events for age in looks(e)]
