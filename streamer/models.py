@@ -15,7 +15,7 @@ from streamer.judge import Judge
 from streamer.registry import load, pointer
 from streamer.registry.predictors import LAUNCH, active_name
 from streamer.state.kin import KinTable
-from streamer.state.known import NOTHING
+from streamer.state.known import NOTHING, beside
 from streamer.state.records import Records
 from streamer.state.touched import Touched
 
@@ -71,4 +71,4 @@ def _older(store: Path, wanted: str, error: BundleError) -> Judge:
 
 def _nobody() -> Touched:
     """An item of which nothing is known."""
-    return Touched(["nobody"], Records.empty(1), [NOTHING])
+    return Touched(["nobody"], Records.empty(1), [NOTHING], beside([NOTHING]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamer.state.known import Known, aux_of
+from streamer.state.known import Known, aux_of, beside
 from streamer.state.layout import ITEM
 from streamer.state.records import ETAG_BYTES, Records
 from streamer.state.store import Store
@@ -31,4 +31,5 @@ async def read_items(store: Store, ids: Sequence[str], table: ItemTable) -> Touc
                 found[item_id] = entry.record, entry.known
     present = [item_id for item_id in ids if item_id in found]
     records = Records.unpacked([found[item_id][0] for item_id in present])
-    return Touched(present, records, [found[item_id][1] for item_id in present])
+    all_known = [found[item_id][1] for item_id in present]
+    return Touched(present, records, all_known, beside(all_known))

@@ -25,6 +25,7 @@ ITEM_BYTES = 8 * len(ITEM.fields) + 4 * WIDTH + 1400
 """About what an item takes: its record, its facts and the vector of its description."""
 MAX_BESIDE_BYTES = 8192
 """What is beside an item's record is not kept when it is longer than this: it is read again."""
+_NOTHING_BESIDE = beside([NOTHING])
 _EVICTED_SHARE = 4
 """When the table is full, one in so many items goes, those not touched for longest."""
 
@@ -85,6 +86,7 @@ class ItemTable:
         for row in old.tolist():
             del self._row[self._ids[row]]
             self._known[row] = NOTHING
+        self._beside[old] = _NOTHING_BESIDE
         self._touched[old] = 0
         self._free += old.tolist()
 
@@ -100,7 +102,7 @@ class ItemTable:
             np.concatenate([mine.counts, more.counts]),
             np.concatenate([mine.slots, more.slots]),
         )
-        self._beside = np.concatenate([self._beside, np.zeros(count, BESIDE)])
+        self._beside = np.concatenate([self._beside, np.repeat(_NOTHING_BESIDE, count)])
         self._etag = np.concatenate([self._etag, np.zeros(count, np.uint64)])
         self._read = np.concatenate([self._read, np.zeros(count, bool)])
         self._long = np.concatenate([self._long, np.zeros(count, bool)])
@@ -141,9 +143,11 @@ class ItemTable:
         """The same of all items; rows stay where they are."""
         self._read[:] = False
         self._known = [NOTHING] * len(self._known)
+        self._beside[:] = _NOTHING_BESIDE
 
     def _let_go(self, rows: Ints) -> None:
         self.doubt(rows)
+        self._beside[rows] = _NOTHING_BESIDE
         for row in rows.tolist():
             self._known[row] = NOTHING
 
@@ -167,6 +171,6 @@ class ItemTable:
             present = np.flatnonzero(self._etag[rows] != ABSENT)
             ids, rows = [ids[place] for place in present.tolist()], rows[present]
             records = self._records.take(rows)
-        known = [self._known[row] for row in rows.tolist()]
+        known, columns = [self._known[row] for row in rows.tolist()], self._beside[rows]
         self._let_go(rows[self._long[rows]])
-        return Touched(list(ids), records, known, self._beside[rows])
+        return Touched(list(ids), records, known, columns)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.state.known import Families, Known, beside
+from streamer.state.known import Families, Known
 from streamer.state.members import LISTS, distinct
 from streamer.state.records import Records
 
 Floats = NDArray[np.float64]
 
-_NO_COLUMNS = beside([])
-
 
 @dataclass(slots=True)
 class Touched:
-    """Items with their state: their records, and what is beside these, also as columns (see
-    known.BESIDE)."""
+    """Items with their state: their records, and what is beside these, also as the columns
+    known.BESIDE."""
 
     ids: list[str]
     records: Records
     known: list[Known]
-    beside: NDArray[np.void] = field(default_factory=lambda: _NO_COLUMNS)
-
-    def __post_init__(self) -> None:
-        if len(self.beside) != len(self.known):
-            self.beside = beside(self.known)
+    beside: NDArray[np.void]
 
     @property
     def x(self) -> Floats:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamer.events import Behaviour, NewItem
 from streamer.state.keys import channel_kin, readers
 from streamer.state.kin import KinTable
-from streamer.state.known import NO_FAMILY, Content, Facts, Known, family, kin_of
+from streamer.state.known import NO_FAMILY, Content, Facts, Known, beside, family, kin_of
 from streamer.state.layout import ITEM, KIN, REVIEWS
 from streamer.state.records import Records
 from streamer.state.touched import Touched
@@ -71,7 +71,8 @@ def touched_of(events: Sequence[Behaviour], known: dict[str, Known]) -> Touched:
     ids = deltas.ids + quiet
     records = Records.empty(len(ids))
     records.put(slice(len(deltas.ids)), deltas.records)
-    return Touched(ids, records, [known.get(item_id, Known()) for item_id in ids])
+    found = [known.get(item_id, Known()) for item_id in ids]
+    return Touched(ids, records, found, beside(found))
 
 
 def kin_table(items: Touched) -> KinTable:

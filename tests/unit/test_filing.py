@@ -20,6 +20,7 @@ from streamer.launch.boards import EVERYTHING
 from streamer.settings import Settings
 from streamer.state.boards import Filing
 from streamer.state.known import NOTHING, Known
+from streamer.state.known import beside as columns
 from streamer.state.records import Records
 from streamer.state.touched import Touched
 from tests.support.chunks import chunk_of
@@ -55,7 +56,7 @@ def known(*, withdrawn: bool = False, launch: float = LAUNCH) -> Known:
 
 def judged(item_id: str, beside: Known, version: float, probability: float, time: float) -> Judged:
     found = SimpleNamespace(
-        items=Touched([item_id], Records.empty(1), [beside]),
+        items=Touched([item_id], Records.empty(1), [beside], columns([beside])),
         versions=np.array([version]),
         scores=SimpleNamespace(probability=np.array([probability])),
         time=time,

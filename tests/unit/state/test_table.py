@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.state.known import Entry, Known
+from streamer.events import NewItem
+from streamer.state.known import NOTHING, Entry, Known, beside
 from streamer.state.layout import ITEM
 from streamer.state.records import Records
 from streamer.state.store import Store
 from streamer.state.table import ITEM_BYTES, MAX_BESIDE_BYTES, ItemTable
 from tests.support.records import list_of
+from tests.support.touching import known_of
 
 VIEW = ITEM.index["view"]
+RECORD = ITEM.heads(1).tobytes()
+
+
+async def _answer(entries: list[Entry | None]) -> list[Entry | None]:
+    return entries
 
 
 @dataclass
@@ -117,3 +125,19 @@ def test_once_everything_is_doubted_it_is_read_again_what_was_written_meanwhile_
     assert shelf.reads == ["a", "b", "a", "b"]
     assert table.is_read(rows)
     assert table.known("a").aux == 1
+
+
+def test_the_columns_tell_of_what_is_known_also_of_what_is_doubted_between_reading_and_use() -> (
+    None
+):
+    item = known_of(NewItem(item_id="a", time=5.0, title="x", price=2.0))
+    table = ItemTable(2**20)
+    rows = table.rows(["a"])
+    shelf = SimpleNamespace(read_items=lambda ids: _answer([Entry(7, RECORD, item, 10)]))
+    asyncio.run(table.read(cast(Store, shelf), rows))
+    assert table.touched(["a"], rows).beside == beside([item])
+    table.doubt_everything()
+    found = table.touched(["a"], rows)
+    assert found.known == [NOTHING]
+    assert np.isnan(found.beside["launch"]).all()
+    assert not found.beside["offered"].any()
