@@ -13,7 +13,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -55,7 +55,7 @@ _decode = msgspec.msgpack.Decoder(_Score).decode
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``rate`` events a second, a change of the model every ``pause_seconds``."""
+    """``rate`` records a second, a change every ``pause_seconds``."""
 
     rate: float
     swaps: int
@@ -101,9 +101,7 @@ class Swap:
 
 def run(settings: Settings, plan: Plan, say: Say) -> Results:
     """Changes the model as often as told. Raises DependencyMissing, StreamerError."""
-    results = Results(
-        "bench swap", {"rate": plan.rate, "swaps": plan.swaps, "pause_seconds": plan.pause_seconds}
-    )
+    results = Results("bench swap", asdict(plan))
     data = journey(
         int(plan.rate * (LIMIT_SECONDS + plan.swaps * (plan.pause_seconds + SWEEP_SECONDS)))
     )

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,15 @@ import numpy as np
 
 from streamer.bench.readings import change, compared, taking_turns
 from streamer.bench.servers import servers
-from streamer.bench.swap import AROUND_SECONDS, TICK_SECONDS, silence, until
+from streamer.bench.swap import (
+    AROUND_SECONDS,
+    RETENTION_DAYS,
+    TICK_SECONDS,
+    WARM_SECONDS,
+    Plan,
+    silence,
+    until,
+)
 from streamer.bench.through_kafka import own, reading, running
 from streamer.broker import create_topics
 from streamer.encoding import sentiment
@@ -33,27 +41,14 @@ from streamer.events import Behaviour, Encoding
 from streamer.intake import review_text
 from streamer.publish import Publisher
 from streamer.replay.producing import producing
-from streamer.replay.sources.clothing import ClothingReviews
+from streamer.replay.sources.clothing import YEAR_END, YEAR_START, ClothingReviews
 from streamer.report import Results
 from streamer.settings import Settings
 from streamer.topology import ENCODINGS
 
-RETENTION_DAYS = 1000.0
-YEAR_START, YEAR_END = 1_483_228_800.0, 1_514_764_800.0
-"""The year 2017, over which the reviews' made-up clock spreads them."""
-WARM_SECONDS = 5.0
 Say = Callable[[str], None]
 
 _decode = msgspec.msgpack.Decoder(Encoding).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """``rate`` records a second, a change of the sentiment every ``pause_seconds``."""
-
-    rate: float
-    swaps: int
-    pause_seconds: float
 
 
 @dataclass
@@ -95,7 +90,7 @@ class Swap:
 
 def run(settings: Settings, plan: Plan, say: Say) -> Results:
     """Changes the sentiment as often as told. Raises DependencyMissing, StreamerError."""
-    results = Results("bench swap-encoder", _parameters(settings, plan))
+    results = Results("bench swap-encoder", {"encoder": settings.encoder, **asdict(plan)})
     weights = resolve(settings.encoder, settings.cache)
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name:
         folder = Path(name)
@@ -108,11 +103,6 @@ def run(settings: Settings, plan: Plan, say: Say) -> Results:
         _told(results, played, heard, swaps, say)
         compared(results, mine, weights, played.texts, heard.found, say)
     return results
-
-
-def _parameters(settings: Settings, plan: Plan) -> dict[str, Any]:
-    asked = {"rate": plan.rate, "swaps": plan.swaps, "pause_seconds": plan.pause_seconds}
-    return {"encoder": settings.encoder, **asked}
 
 
 async def _measure(

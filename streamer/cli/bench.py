@@ -166,7 +166,8 @@ def swap_encoder(
     report: Report = None,
 ) -> None:
     """Whether a change of what reads reviews loses or mixes texts or keeps them waiting."""
-    from streamer.bench.swap_encoder import Plan, run
+    from streamer.bench.swap import Plan
+    from streamer.bench.swap_encoder import run
     from streamer.report import write
 
     write(run(load(), Plan(rate, swaps, pause_seconds), typer.echo), report)

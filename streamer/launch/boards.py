@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,16 @@ def _boards(category: tuple[str, ...]) -> tuple[str, ...]:
 def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:
     """Whether an item is a launch that can be shown: launched, within its window, in stock, not
     withdrawn."""
-    return facts.offered and 0 <= now - facts.launch_time <= launch_window_days * DAY_SECONDS
+    return facts.offered and bool(_in_window(now - facts.launch_time, launch_window_days))
 
 
 def listable(beside: NDArray[np.void], now: float, launch_window_days: float) -> NDArray[np.bool_]:
     """Which of the items may be listed, of which these known.BESIDE columns are."""
-    age = now - beside["launch"]
-    listed: NDArray[np.bool_] = (
-        beside["offered"] & (age >= 0) & (age <= launch_window_days * DAY_SECONDS)
+    listed: NDArray[np.bool_] = beside["offered"] & _in_window(
+        now - beside["launch"], launch_window_days
     )
     return listed
+
+
+def _in_window(age_seconds: Any, launch_window_days: float) -> Any:
+    return (age_seconds >= 0) & (age_seconds <= launch_window_days * DAY_SECONDS)

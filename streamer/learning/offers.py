@@ -16,6 +16,7 @@ from streamer.learning.dataset import Dataset
 from streamer.learning.shopping import Shopping
 from streamer.recommend.taste import Items, Taste, match
 from streamer.state.features import FEATURES
+from streamer.state.keys import KIN_KINDS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,7 +38,7 @@ OFFERED = (
     "purchases_24h",
     "channels",
     "exposure_168h",
-    *(f"{kind}_purchases_672h" for kind in ("brand", "department", "category", "type")),
+    *(f"{kind}_purchases_672h" for kind in KIN_KINDS),
 )
 """What is read of an item beside the predictor's logit."""
 _COLUMNS = [FEATURES.index(name) for name in OFFERED]

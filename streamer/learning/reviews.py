@@ -12,13 +12,16 @@ from sklearn.model_selection import train_test_split
 from streamer.events import Behaviour, Text
 from streamer.intake import review_text
 from streamer.replay.sources import chinese as chinese_source
-from streamer.replay.sources.clothing import ClothingReviews, event_id, read_rows
+from streamer.replay.sources.clothing import (
+    YEAR_END,
+    YEAR_START,
+    ClothingReviews,
+    event_id,
+    read_rows,
+)
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
-
-YEAR_START, YEAR_END = 1_483_228_800.0, 1_514_764_800.0
-"""The year 2017, over which the reviews' made-up clock spreads them."""
 
 Labels = NDArray[np.int64]
 Places = NDArray[np.int64]

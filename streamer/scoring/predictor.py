@@ -111,7 +111,7 @@ class Predictor:
         """Scores items: ``x`` (items, F), ``content`` (items, D) and ``stage`` (items,)."""
         added, members, base = self._networks(self.inputs(x, content))
         by_feature = np.zeros(x.shape)
-        ends = np.cumsum([len(self.values), len(self.flags)])
+        ends = self._ends
         by_feature[:, self.values] = added[:, : ends[0]]
         by_feature[:, self.flags] += added[:, ends[0] : ends[1]]
         z = self._standardised(x, self.termed)
@@ -136,7 +136,7 @@ class Predictor:
 
         Values beyond those seen in training count as the outermost seen.
         """
-        ends = np.cumsum([len(self.values), len(self.flags), len(self.components)])
+        ends = self._ends
         out = np.empty((len(x), ends[2]), np.float32)
         out[:, : ends[0]] = self._standardised(x, self.values)
         out[:, ends[0] : ends[1]] = np.isnan(x[:, self.flags])
@@ -161,6 +161,14 @@ class Predictor:
             rows = slice(start, start + BLOCK_ITEMS)
             added[rows], members[rows] = self._block(inputs[rows])
         return added, members + base, float(base.mean())
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where values, flags and components end among the inputs."""
+        ends: list[int] = np.cumsum(
+            [len(of) for of in (self.values, self.flags, self.components)]
+        ).tolist()
+        return ends
 
     @cached_property
     def _average(self) -> _Average:

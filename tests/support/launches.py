@@ -1,10 +1,14 @@
-"""Made-up launches whose success one feature tells."""
+"""Made-up launches whose success one feature tells, and made-up logs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 import numpy as np
 
-from streamer.learning.dataset import Dataset
+from streamer.learning.dataset import DAY, Dataset
+from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
 
 
@@ -22,3 +26,21 @@ def launches(count: int = 5000) -> Dataset:
         label=(outcome > 1).astype(np.int64),
         item=np.arange(count).astype(str),
     )
+
+
+@dataclass
+class Log:
+    """Records as a source gives them, in order of time."""
+
+    records: list[TimedRecord]
+    name: str = "log"
+    about: str = "log"
+    start_time: float = 0.0
+    last_time: float = 90 * DAY
+    total: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total = len(self.records)
+
+    def __iter__(self) -> Iterator[TimedRecord]:
+        return iter(sorted(self.records, key=lambda record: record.time))

@@ -19,6 +19,9 @@ from streamer.replay.sources.packaged import packaged, parquet
 from streamer.replay.sources.reviewing import review
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
+YEAR_START, YEAR_END = 1_483_228_800.0, 1_514_764_800.0
+"""The year 2017, over which learning and measuring spread the reviews."""
+
 LAUNCHES_SHARE = 0.7
 """Garments are launched, evenly spread, in this first part of the time span."""
 LAUNCH_AHEAD_SECONDS = 60.0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,25 +13,10 @@ from streamer.learning.dataset import DAY, AtAges, Dataset, Launches, Outcome, b
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+from tests.support.launches import Log
 
 AGES = (0.0, 1.0, 7.0)
 LAUNCHES = Launches(day_zero=0.0, first_day=0.0, last_day=30.0)
-
-
-@dataclass
-class Log:
-    records: list[TimedRecord]
-    name: str = "log"
-    about: str = "log"
-    start_time: float = 0.0
-    last_time: float = 90 * DAY
-    total: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.total = len(self.records)
-
-    def __iter__(self) -> Iterator[TimedRecord]:
-        return iter(sorted(self.records, key=lambda record: record.time))
 
 
 def listed(item: str, day: float) -> TimedRecord:

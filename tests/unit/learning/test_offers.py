@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
@@ -18,6 +15,7 @@ from streamer.recommend.taste import MATCH
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+from tests.support.launches import Log
 
 MOMENT = 40.0
 ITEMS = [
@@ -25,19 +23,6 @@ ITEMS = [
     *("new-north", "new-south"),
 ]
 LAUNCHES = Launches(day_zero=0.0, first_day=0.0, last_day=60.0)
-
-
-@dataclass
-class Log:
-    records: list[TimedRecord]
-    name: str = "log"
-    about: str = "log"
-    start_time: float = 0.0
-    last_time: float = 60 * DAY
-    total: int = 0
-
-    def __iter__(self) -> Iterator[TimedRecord]:
-        return iter(sorted(self.records, key=lambda record: record.time))
 
 
 def listed(item: str, day: float, brand: str) -> TimedRecord:
