@@ -33,6 +33,8 @@ SPARE_CANDIDATES = 1.5
 """Candidates looked at for each line of a board: some may have aged or moved elsewhere."""
 BOARD_REASONS = 2
 """Reasons that a line of a board tells."""
+BOARDS_AT_ONCE = 8
+"""Decided beside one another: one alone mostly waits, for Redis, Kafka and the worker's batches."""
 
 
 class Ranker:
@@ -44,6 +46,7 @@ class Ranker:
         self._chunks: list[Chunk] = []
         self._mine: dict[str, int] = {}
         self._ever_told: int | None = None
+        self._asking = asyncio.Lock()
 
     def note(self, chunk: Chunk) -> None:
         """The boards of this chunk have something to decide; it is done once they are decided."""
@@ -58,11 +61,12 @@ class Ranker:
             await self.decide_due()
 
     async def decide_due(self) -> None:
-        due, self._due = self._due, {}
+        due, self._due = list(self._due), {}
         chunks, self._chunks = self._chunks, []
         self._ever_told = None
-        for board in due:
-            await self.decide(board)
+        for first in range(0, len(due), BOARDS_AT_ONCE):
+            some = due[first : first + BOARDS_AT_ONCE]
+            await asyncio.gather(*(self.decide(board) for board in some))
         failpoint.passing("ranked")
         for chunk in chunks:
             chunk.done()
@@ -124,13 +128,14 @@ class Ranker:
     async def _most_told(self) -> int:
         """What no sequence number told before this round exceeds: each record of `launch-rank`
         carries at most one more than there were records before it."""
-        if self._ever_told is None:
-            topic = self._worker.settings.topic(LAUNCH_RANK.name)
-            count = await self._worker.publisher.partitions(topic)
-            places = [(topic, number) for number in range(count)]
-            ends = await log_ends(self._worker.settings.broker, places)
-            self._ever_told = sum(ends.values())
-        return self._ever_told
+        async with self._asking:
+            if self._ever_told is None:
+                topic = self._worker.settings.topic(LAUNCH_RANK.name)
+                count = await self._worker.publisher.partitions(topic)
+                places = [(topic, number) for number in range(count)]
+                ends = await log_ends(self._worker.settings.broker, places)
+                self._ever_told = sum(ends.values())
+            return self._ever_told
 
     async def _publish(self, decision: Decision) -> None:
         message, topic = decision.message, self._worker.settings.topic(LAUNCH_RANK.name)
