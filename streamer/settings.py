@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         60.0, description="waiting events without progress for this long end the process"
     )
     idle_check_seconds: Positive = Field(
-        5.0, description="how often an idle partition's state is compared with its position"
+        5.0, description="how often partitions are compared with the state and the topics' ids"
     )
     duplicate_window_offsets: Annotated[int, Field(ge=0)] = Field(
         100_000, description="offsets in which a repeated event_id is a duplicate; 0 turns it off"

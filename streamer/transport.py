@@ -402,19 +402,17 @@ class ChunkConsumer(driver.Consumer):
     @Service.task
     async def _watch_logs(self) -> None:
         """Finds out that a topic was made again where a fetch does not say so: not every broker
-        refuses an offset behind the end of a log."""
-        stood: dict[TP, int] = {}
+        refuses an offset behind the end of a log, and by the next fetch the new log may be as long
+        as the old one was."""
         async for _ in self.itertimer(self.settings.idle_check_seconds, name="logs"):
-            still = {tp for tp, lane in self.lanes.items() if stood.get(tp) == lane.position}
-            stood = {tp: lane.position for tp, lane in self.lanes.items()}
             with suppress(BrokerUnavailable):
-                await self._reopen_made_again(still)
+                await self._reopen_made_again()
 
-    async def _reopen_made_again(self, partitions: set[TP]) -> None:
-        ids = await self.app.topic_ids({tp.topic for tp in partitions}) if partitions else {}
-        for tp in partitions:
-            lane = self.lanes.get(tp)
-            if lane and ids[tp.topic] not in (lane.log, tp.topic):
+    async def _reopen_made_again(self) -> None:
+        lanes = dict(self.lanes)
+        ids = await self.app.topic_ids({tp.topic for tp in lanes}) if lanes else {}
+        for tp, lane in lanes.items():
+            if self.lanes.get(tp) is lane and ids[tp.topic] not in (lane.log, tp.topic):
                 log.warning("the topic was made again", topic=tp.topic, partition=tp.partition)
                 self._reopen_soon(tp)
 
