@@ -51,6 +51,8 @@ class StreamerApp(faust.App):
             broker_request_timeout=max(40.0, 2 * settings.session_timeout_seconds),
             broker_session_timeout=settings.session_timeout_seconds,
             consumer_max_fetch_size=FETCH_BYTES,
+            # A topic that was not there when partitions were last assigned is found by then.
+            consumer_metadata_max_age_ms=int(1000 * settings.idle_check_seconds),
             consumer_auto_offset_reset="earliest",
             producer_max_batch_size=BATCH_BYTES,
             datadir=Path(tempfile.gettempdir()) / "streamer-faust",

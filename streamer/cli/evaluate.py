@@ -14,7 +14,6 @@ from streamer.cli import active, evaluate_recommend
 from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Report
 from streamer.settings import load
-from streamer.state.users import REMEMBERED_ITEMS
 
 if TYPE_CHECKING:
     from streamer.learning.evaluate import Evaluation
@@ -58,8 +57,13 @@ def evaluate(
         int, typer.Option(min=20, help="Bootstrap draws of launches or users for the intervals.")
     ] = 200,
     remembered: Annotated[
-        int, typer.Option(min=1, help="Items of a user's past that make a taste (recommend).")
-    ] = REMEMBERED_ITEMS,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Items of a user's past that make a taste (recommend).",
+            show_default="what the state keeps",
+        ),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -80,8 +84,11 @@ def evaluate(
     model = registry.load(store, bundle) if bundle else registry.active(store)
     results = Results("evaluate", {"bundle": model.name, "task": task, "resamples": resamples})
     if task is Task.RECOMMEND:
+        from streamer.state.users import REMEMBERED_ITEMS
+
         steps = ProgressSteps()
-        evaluate_recommend.evaluate(settings, model, remembered, resamples, steps, results)
+        kept = remembered or REMEMBERED_ITEMS
+        evaluate_recommend.evaluate(settings, model, kept, resamples, steps, results)
     else:
         _launch(settings, model, seeds, resamples, folder, results)
     write(results, report)

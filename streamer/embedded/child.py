@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from streamer.errors import StreamerError
 STOP_SECONDS = 8.0
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL_LINES = 15
+_PORTS = range(20_000, 32_000)
+"""Not those that the system gives to clients, who could take one before its server does."""
 
 
 class ChildFailed(StreamerError):
@@ -28,14 +31,24 @@ class ChildFailed(StreamerError):
 
 def free_port(wanted: int = 0) -> int:
     """A loopback TCP port that nobody listens on at this moment: the wanted one if that is free."""
+    port = wanted or _any_port()
+    while not _is_free(port):
+        port = _any_port()
+    return port
+
+
+def _any_port() -> int:
+    return _PORTS.start + secrets.randbelow(len(_PORTS))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+            return False
+        return True
 
 
 def _die_with(parent: int, final: signal.Signals) -> None:

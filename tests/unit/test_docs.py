@@ -75,7 +75,8 @@ def parse(command: Any, arguments: list[str], page: str) -> None:
         assert name in children, f"{page}: streamer {name}"
         command, arguments = children[name], arguments[1:]
     for argument in arguments:
-        if re.fullmatch(r"\w+\.\w+", argument):
+        if re.fullmatch(r"\w[\w/]*\.\w+", argument):
+            Path(argument).parent.mkdir(parents=True, exist_ok=True)
             Path(argument).touch()
     command.make_context(command.name, list(arguments))
 
