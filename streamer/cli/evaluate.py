@@ -102,7 +102,7 @@ def _launch(
     _tabulate(found)
     _report(found, results)
     if folder:
-        draw(found, folder)
+        draw(found, folder, model.curve)
         typer.echo(f"pictures: {folder / 'index.html'}")
 
 

@@ -15,8 +15,9 @@ from streamer.learning import launches, lists
 from streamer.learning.dataset import AtMoments
 from streamer.learning.encode import encode
 from streamer.learning.fit import scales
+from streamer.learning.learner import learn
 from streamer.learning.metrics import Interval
-from streamer.learning.network import NetworkOptions, learn
+from streamer.learning.network import NetworkOptions
 from streamer.learning.offers import (
     KEPT_NEGATIVES,
     NEW_DAYS,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from streamer import __version__, registry
 from streamer.learning import launches
+from streamer.learning.curve import Curves
 from streamer.learning.dataset import Dataset, Launches, Outcome, relabelled
 from streamer.learning.encode import encode
 from streamer.learning.fit import FitOptions, fit
@@ -19,7 +20,9 @@ from streamer.learning.provenance import fingerprint as fingerprint_of
 from streamer.learning.provenance import incumbent
 from streamer.learning.review_term import graft
 from streamer.learning.steps import Steps, summing
+from streamer.learning.tensorboard import Board
 from streamer.learning.transfer import Transfer, card_lines, learn_reviews
+from streamer.registry.bundles import CURVE
 from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
 
@@ -44,21 +47,21 @@ class Trained:
 
 
 def train(
-    settings: Settings, options: FitOptions, steps: Steps, outcome: Outcome = "buyers"
+    settings: Settings, options: FitOptions, steps: Steps, run: Path, outcome: Outcome = "buyers"
 ) -> Trained:
     """Trains on Complete Journey's launches, and what reviews say on the clothing reviews; saves
     the bundle and makes it the active one, unless it is worse than that. Where the encoder has no
-    sentiment yet, trains that too.
+    sentiment yet, trains that too. ``run`` gets a folder of the bundle's name with TensorBoard's
+    events and the learning curve.
 
     Raises DependencyMissing, ConfigurationError, BundleError.
     """
     train_data, of = examples(settings, steps, outcome)
-    with steps.step("fit trees and networks", options.steps) as told:
-        launch = fit(train_data, options, told)
+    name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
+    launch, curve = _fitted(train_data, options, steps, run / name)
     transfer = learn_reviews(settings, options.members, options.seed, steps)
     predictor = graft(launch, transfer.term)
     metrics = measure(predictor, of.test) | transfer.term.metrics
-    name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
     manifest = {
         "encoder": of.encoder,
         "dimensions": of.dimensions,
@@ -70,6 +73,7 @@ def train(
             for name in ("outcome", "horizon_days", "cohort_days", "quantile")
         },
         "examples": len(train_data),
+        "options": asdict(options),
         "data_fingerprint": fingerprint_of(train_data),
         "test_fingerprint": fingerprint_of(of.test),
         "incumbent": incumbent(
@@ -77,9 +81,19 @@ def train(
         ),
     }
     card = _card(transfer, name, of, train_data, metrics, settings.encoder)
-    folder = registry.save(settings.model_store, name, predictor, manifest, card)
+    folder = registry.save(settings.model_store, name, predictor, manifest, card, curve)
     refused = registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics, refused)
+
+
+def _fitted(data: Dataset, options: FitOptions, steps: Steps, run: Path) -> tuple[Predictor, bytes]:
+    """The predictor, and the picture of how it learnt."""
+    with Board(run) as board, steps.step("fit trees and networks", options.steps) as told:
+        curves = Curves(board)
+        predictor = fit(data, options, told, curves)
+    picture = curves.draw()
+    (run / CURVE).write_bytes(picture)
+    return predictor, picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +180,8 @@ def _card_lines(
     )
     yield f"- **Encoder** {encoder}"
     yield "- **What it can't know** this data has no reviews; see below."
+    yield ""
+    yield "![AUC and loss by epoch](learning.png)"
     yield ""
     yield "| age | AUC | expected calibration error |"
     yield "|---|---|---|"

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from streamer.errors import ConfigurationError, DependencyMissing
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, Prepared, prepare
+from streamer.learning.learner import learn
 from streamer.learning.metrics import auc
-from streamer.learning.network import NetworkOptions, learn
+from streamer.learning.network import NetworkOptions
 
 Floats = NDArray[np.float64]
 
