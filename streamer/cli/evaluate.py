@@ -14,6 +14,7 @@ from streamer.cli import active, evaluate_recommend
 from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Report
 from streamer.settings import load
+from streamer.state.users import REMEMBERED_ITEMS
 
 if TYPE_CHECKING:
     from streamer.learning.evaluate import Evaluation
@@ -58,7 +59,7 @@ def evaluate(
     ] = 200,
     remembered: Annotated[
         int, typer.Option(min=1, help="Items of a user's past that make a taste (recommend).")
-    ] = 300,
+    ] = REMEMBERED_ITEMS,
     folder: Annotated[
         Path | None,
         typer.Option(

@@ -14,8 +14,8 @@ from streamer.state.keys import Keys
 
 Ints = NDArray[np.int64]
 
-REMEMBERED_ITEMS = 20
-"""Items kept of a user's recent past."""
+REMEMBERED_ITEMS = 100
+"""Items kept of a user's recent past: a taste of fewer recommends worse (docs/models.md)."""
 
 _TASTE = np.zeros(len(TYPE_CODES), bool)
 _TASTE[[TYPE_CODES[n] for n in ("click", "favourite", "cart", "purchase", "share")]] = True
