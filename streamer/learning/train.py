@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer import __version__, registry
 from streamer.learning import launches
@@ -25,6 +26,8 @@ from streamer.learning.transfer import Transfer, card_lines, learn_reviews
 from streamer.registry.bundles import CURVE
 from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
+
+Floats = NDArray[np.float64]
 
 CACHE = Path.home() / ".cache" / "streamer"
 SUCCESS: dict[Outcome, str] = {
@@ -135,7 +138,8 @@ def age_key(age: float) -> str:
 
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
-    """AUC and calibration error by age in days; ``age_first_sight`` is before the first sale."""
+    """AUC, calibration error and `gap` by age in days; ``age_first_sight`` is before the first
+    sale."""
     scores = predictor.score(data.x, data.content, stages(data.actions))
     found: dict[str, float] = {}
     for age in np.unique(data.age):
@@ -145,6 +149,19 @@ def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
         found[f"ece.age_{name}"] = expected_calibration_error(
             data.label[mine], scores.probability[mine]
         )
+    moved = {f"gap.age_{age_key(age)}": value for age, value in gap(data, scores.logit).items()}
+    return found | moved
+
+
+def gap(data: Dataset, logit: Floats) -> dict[float, float]:
+    """How far the cold score was off: the mean distance of the logit that an item gets at each age
+    from the one that it gets at first sight."""
+    cold = dict(zip(data.item[data.age < 0].tolist(), logit[data.age < 0].tolist(), strict=True))
+    found = {}
+    for age in np.unique(data.age[data.age >= 0]).tolist():
+        mine = data.age == age
+        before = np.array([cold[item] for item in data.item[mine].tolist()])
+        found[age] = float(np.abs(logit[mine] - before).mean())
     return found
 
 
