@@ -18,6 +18,7 @@ from sklearn.model_selection import GroupKFold
 
 from streamer.learning import ranks, teacher
 from streamer.learning.dataset import Dataset
+from streamer.learning.learner import Examples
 from streamer.learning.lessons import Lessons, Told, plan
 from streamer.learning.network import Modality, NetworkOptions
 from streamer.recommend.network import Network
@@ -66,10 +67,11 @@ class Prepared:
     folds: list[tuple[Ints, Ints]]
     taught: Floats
 
-    def target(self, data: Dataset, taught: float) -> Floats:
-        """What a network should say of each example: the label, and with this weight the trees'
+    def examples(self, data: Dataset, taught: float) -> Examples:
+        """What a network should say of each example is the label, and with this weight the trees'
         word."""
-        return (1 - taught) * data.label + taught * self.taught
+        target = (1 - taught) * data.label + taught * self.taught
+        return Examples(self.inputs, target, self.exceeds, self.modalities, _first(data))
 
 
 def prepare(
@@ -112,11 +114,8 @@ def assist() -> None:
 def _lessons(given: Prepared, data: Dataset, options: FitOptions) -> Lessons:
     stopped = options.network.patience > 0
     return Lessons(
-        inputs=given.inputs,
-        target=given.target(data, options.taught),
-        exceeds=given.exceeds,
+        examples=given.examples(data, options.taught),
         label=data.label,
-        modalities=given.modalities,
         plan=plan(given.folds, options.members, data.item, stopped=stopped),
         options=options.network,
         seed=options.seed * options.steps + options.folds + 1,
@@ -170,6 +169,15 @@ def _exceeds(outcome: Floats) -> Singles:
     """Which of the bars each outcome is above, (rows, bars)."""
     bars = np.unique(np.quantile(outcome, BARS))
     return (outcome[:, None] > bars).astype(np.float32)
+
+
+def _first(data: Dataset) -> Ints:
+    """The row of the first look at each row's launch."""
+    order = np.lexsort((data.age, data.item))
+    _, start, launch = np.unique(data.item[order], return_index=True, return_inverse=True)
+    found = np.empty(len(data), np.int64)
+    found[order] = order[start[launch]]
+    return found
 
 
 def _modalities(frame: Predictor) -> list[Modality]:

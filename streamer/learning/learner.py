@@ -28,6 +28,25 @@ _APART = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """What a network learns from: ``inputs`` (rows, I); ``target`` (rows,), a probability;
+    ``exceeds`` (rows, bars), 0 or 1; the ``modalities`` that inputs may lack; ``first`` (rows,), the
+    row of the first look at the same launch, where there are several."""
+
+    inputs: Singles
+    target: Floats
+    exceeds: Singles
+    modalities: Sequence[Modality] = ()
+    first: Ints | None = None
+
+    def at(self, rows: Ints) -> Examples:
+        """Some of them, in order; with a launch its first look."""
+        first = None if self.first is None else np.searchsorted(rows, self.first[rows])
+        parts = self.inputs[rows], self.target[rows], self.exceeds[rows]
+        return Examples(*parts, self.modalities, first)
+
+
+@dataclass(frozen=True, slots=True)
 class Dev:
     """Examples that are only looked at, after every epoch: ``inputs`` (rows, I) and ``label``."""
 
@@ -36,20 +55,16 @@ class Dev:
 
 
 def learn(
-    inputs: Singles,
-    target: Floats,
-    exceeds: Singles,
-    modalities: Sequence[Modality],
+    examples: Examples,
     options: NetworkOptions,
     dev: Dev | None = None,
     told: Callable[[Epoch], None] = lambda _: None,
 ) -> Network:
-    """Learns from ``inputs`` (rows, I), ``target`` (rows,), a probability, and ``exceeds`` (rows,
-    bars), 0 or 1. ``told`` is told of every epoch; its metric ``dev`` is the AUC on ``dev``.
+    """``told`` is told of every epoch; its metric ``dev`` is the AUC on ``dev``.
 
     Processes that learn together (see `ranks`) must all call this with the same arguments.
     """
-    learner = _Learner(inputs, network.targets(target, exceeds), modalities, options)
+    learner = _Learner(examples, options)
     best, best_epoch, kept = -np.inf, 0, learner.member()
     for number in range(1, options.epochs + 1):
         started = time.monotonic()
@@ -73,25 +88,23 @@ def _warmup(steps: int) -> float:
 
 
 class _Learner:
-    def __init__(
-        self,
-        inputs: Singles,
-        targets: Tensor,
-        modalities: Sequence[Modality],
-        options: NetworkOptions,
-    ) -> None:
+    def __init__(self, examples: Examples, options: NetworkOptions) -> None:
         self._device = device()
         torch.manual_seed(options.seed)
         self._order = torch.Generator().manual_seed(options.seed)
-        self._options, self._modalities = options, modalities
-        self._x, self._targets = torch.from_numpy(inputs).to(self._device), targets.to(self._device)
-        self._network = network.network(inputs.shape[1], targets.shape[1], options)
+        self._options, self._modalities = options, examples.modalities
+        targets = network.targets(examples.target, examples.exceeds)
+        self._x = torch.from_numpy(examples.inputs).to(self._device)
+        self._targets = targets.to(self._device)
+        first = examples.first if options.imitation else None
+        self._first = None if first is None else torch.from_numpy(first).to(self._device)
+        self._network = network.network(self._x.shape[1], targets.shape[1], options)
         self._network.to(self._device).train()
         self._parallel = ranks.parallel(self._network)
         # All processes start alike, then each masks in its own way.
         torch.manual_seed(options.seed + _APART * ranks.rank())
-        self._size = max(1, min(options.batch, len(inputs)) // ranks.count()) * ranks.count()
-        self._passes = len(inputs) // self._size
+        self._size = max(1, min(options.batch, len(self._x)) // ranks.count()) * ranks.count()
+        self._passes = len(self._x) // self._size
         steps = options.epochs * -(-self._passes // options.accumulate)
         rate = options.learning_rate
         weights = self._network.parameters()
@@ -116,11 +129,24 @@ class _Learner:
     def _pass(self, rows: Tensor) -> Tensor:
         """One batch forward and backward. Returns its loss."""
         x = network.masked(self._x[rows], self._modalities, self._options.masked)
+        if self._first is not None:
+            x = torch.cat([x, self._x[self._first[rows]]])
         with torch.autocast(self._device.type, half(self._device), enabled=self._mixed):
-            logits = self._parallel(x)
-        loss = network.loss(logits.float(), self._targets[rows])
+            logits = self._parallel(x).float()
+        loss = network.loss(logits[: len(rows)], self._targets[rows])
+        if self._first is not None:
+            cold, known = logits[len(rows) :, 0], self._known(rows)
+            loss += self._options.imitation * network.imitation(cold, known)
         self._scaler.scale(loss / self._options.accumulate).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    @torch.no_grad()
+    def _known(self, rows: Tensor) -> Tensor:
+        """The logits of what is known now, nothing masked and nothing dropped out."""
+        self._network.eval()
+        logits: Tensor = self._network(self._x[rows])[:, 0]
+        self._network.train()
+        return logits
 
     def _step(self) -> None:
         self._scaler.step(self._optimizer)

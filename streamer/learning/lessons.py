@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from streamer.learning.curve import Epoch
-from streamer.learning.learner import Dev, learn
-from streamer.learning.network import Modality, NetworkOptions
+from streamer.learning.learner import Dev, Examples, learn
+from streamer.learning.network import NetworkOptions
 from streamer.recommend.network import Network
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 Told = Callable[[str, Epoch], None]
@@ -51,18 +49,15 @@ def plan(
 def _leaving_out(lesson: Lesson, item: NDArray[np.str_], seed: int) -> Lesson:
     split = GroupShuffleSplit(1, test_size=DEV, random_state=seed)
     ((learnt, dev),) = split.split(lesson.rows, groups=item[lesson.rows])
-    return Lesson(lesson.name, lesson.rows[learnt], lesson.rows[dev])
+    return Lesson(lesson.name, lesson.rows[np.sort(learnt)], lesson.rows[dev])
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
     """All of them. ``seed`` is that of the first; each has another."""
 
-    inputs: Singles
-    target: Floats
-    exceeds: Singles
+    examples: Examples
     label: Ints
-    modalities: Sequence[Modality]
     plan: Sequence[Lesson]
     options: NetworkOptions
     seed: int
@@ -83,8 +78,6 @@ class Lessons:
     def _network(
         self, lesson: Lesson, options: NetworkOptions, told: Callable[[Epoch], None]
     ) -> Network:
-        rows, dev = lesson.rows, lesson.dev
-        return learn(
-            *(self.inputs[rows], self.target[rows], self.exceeds[rows], self.modalities, options),
-            *(Dev(self.inputs[dev], self.label[dev]) if len(dev) else None, told),
-        )
+        dev = lesson.dev
+        looked_at = Dev(self.examples.inputs[dev], self.label[dev]) if len(dev) else None
+        return learn(self.examples.at(lesson.rows), options, looked_at, told)

@@ -33,13 +33,15 @@ class NetworkOptions:
     share of examples that lose modalities in an epoch, each of them with an even chance.
 
     ``batch`` examples are those of one pass, over all processes; ``accumulate`` passes make a step.
-    With a ``patience``, learning stops when so many epochs have not made the dev AUC better, and the
+    ``imitation`` is the weight of what the score at a launch's first look has to learn from the
+    score at this one. With a ``patience``, learning stops when so many epochs have not made the dev AUC better, and the
     best epoch is kept; without, it goes on to the end. ``mixed`` precision is that of a GPU unless
     told."""
 
     width: int = 48
     dropout: float = 0.1
     masked: float = 0.2
+    imitation: float = 0.3
     epochs: int = 8
     batch: int = 256
     learning_rate: float = 2e-3
@@ -91,6 +93,13 @@ def loss(logits: Tensor, targets: Tensor) -> Tensor:
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(0)
     bars = losses[1:].mean() if len(losses) > 1 else losses.new_zeros(())
     return losses[0] + AUXILIARY * bars
+
+
+def imitation(cold: Tensor, known: Tensor) -> Tensor:
+    """How far logits at first looks are from those of the same launches when more was known, which
+    do not learn from it: the cold score imitates the warm one, as ATNN's content tower does
+    (Xin et al., ICDE 2021)."""
+    return functional.binary_cross_entropy_with_logits(cold, torch.sigmoid(known))
 
 
 def member(network: nn.Sequential) -> Network:
