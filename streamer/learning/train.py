@@ -59,9 +59,14 @@ def train(
 
     Raises DependencyMissing, ConfigurationError, BundleError.
     """
-    train_data, of = examples(settings, steps, outcome)
     name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
-    launch, curve = _fitted(train_data, options, steps, run / name)
+    with Board(run / name) as board:
+        train_data, of = examples(settings, steps, outcome)
+        curves = Curves(board)
+        with steps.step("fit trees and networks", options.steps) as told:
+            launch = fit(train_data, options, told, curves)
+    curve = curves.draw()
+    (run / name / CURVE).write_bytes(curve)
     transfer = learn_reviews(settings, options.members, options.seed, steps)
     predictor = graft(launch, transfer.term)
     metrics = measure(predictor, of.test) | transfer.term.metrics
@@ -87,16 +92,6 @@ def train(
     folder = registry.save(settings.model_store, name, predictor, manifest, card, curve)
     refused = registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics, refused)
-
-
-def _fitted(data: Dataset, options: FitOptions, steps: Steps, run: Path) -> tuple[Predictor, bytes]:
-    """The predictor, and the picture of how it learnt."""
-    with Board(run) as board, steps.step("fit trees and networks", options.steps) as told:
-        curves = Curves(board)
-        predictor = fit(data, options, told, curves)
-    picture = curves.draw()
-    (run / CURVE).write_bytes(picture)
-    return predictor, picture
 
 
 @dataclass(frozen=True, slots=True)
