@@ -42,7 +42,7 @@ class NetworkOptions:
     dropout: float = 0.1
     masked: float = 0.2
     imitation: float = 0.3
-    epochs: int = 16
+    epochs: int = 8
     batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
