@@ -41,7 +41,7 @@ class NetworkOptions:
     width: int = 48
     dropout: float = 0.1
     masked: float = 0.2
-    imitation: float = 0.3
+    imitation: float = 0.1
     epochs: int = 8
     batch: int = 256
     learning_rate: float = 2e-3
