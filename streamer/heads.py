@@ -25,8 +25,7 @@ def follow(settings: Settings, service: EncodingService) -> Follower[Encoder]:
         in_use(name)
 
     def opened(other: str) -> Encoder:
-        bundle = _fitting(store / other, service.dimensions)
-        return Encoder.open(settings) if bundle.adapter else service.encoder.with_sentiment(bundle)
+        return service.encoder.with_sentiment(_fitting(store / other, service.dimensions))
 
     return Follower(name, lambda: pointer.current(store, slot) or name, opened, service.swap)
 

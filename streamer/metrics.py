@@ -61,6 +61,12 @@ EVENT_TO_SCORE_SECONDS = BulkHistogram(
     _LATENCY_BUCKETS,
 )
 SCORES = Counter("streamer_scores_total", "Scores published.", ["stage"])
+COLD_GAP = BulkHistogram(
+    "streamer_cold_score_gap_probability",
+    "How far P moves when an item is first acted upon: from its last published score as a cold one "
+    "to the next one.",
+    (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5),
+)
 RANK_UPDATES = Counter("streamer_rank_updates_total", "Messages published on launch-rank.")
 TEXTS = Counter("streamer_texts_total", "Texts sent to the inference worker.", ["kind"])
 ENCODINGS = Counter("streamer_encodings_total", "Encodings taken into the state.", ["kind"])

@@ -21,6 +21,9 @@ from streamer.wire import pack
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+COLD, _UNKNOWN = STAGES.index("cold"), -1
 
 TOLD_ITEMS = 50_000
 """Items of which it is remembered what was told last."""
@@ -92,9 +95,18 @@ class Outputs:
         new = worth & (places == 0)
         places[new] = told.more([judged.items.ids[p] for p in np.flatnonzero(new).tolist()])
         rows = places[worth]
+        told.stage[places[new]] = _UNKNOWN
+        self._watch_gap(rows, judged.scores.stage[worth], probability[worth])
         told.version[rows], told.probability[rows] = versions[worth], probability[worth]
         told.time[rows], told.at[rows] = judged.time, at
         return worth
+
+    def _watch_gap(self, rows: Ints, stage: Ints, probability: Floats) -> None:
+        told = self._told
+        warmed = (told.stage[rows] == COLD) & (stage != COLD)
+        moved = np.abs(probability - told.probability[rows])[warmed]
+        metrics.COLD_GAP.observe_many(moved)
+        told.stage[rows] = stage
 
     def _moved(self, judged: Judged, places: Ints) -> Mask:
         least, longest = self._settings.score_min_change, self._settings.score_max_interval_seconds
@@ -118,6 +130,7 @@ class _Told:
         self._next = 1
         self.version, self.probability = np.full((2, most + 1), -1.0)
         self.time, self.at = np.full((2, most + 1), -np.inf)
+        self.stage = np.full(most + 1, _UNKNOWN)
 
     def places(self, ids: Sequence[str]) -> Ints:
         get = self._place.get

@@ -147,7 +147,11 @@ class Settings(BaseSettings):
         description="auto measures which is fastest; or part of a name, such as openvino or "
         "torch-cpu-bf16-2x1",
     )
-    encoder_batch_tokens: Count = Field(2048, description="tokens of one encoder batch")
+    encoder_batch_tokens: Count = Field(
+        1024,
+        description="tokens of one encoder batch: a new item waits for at most one, and a GPU "
+        "wants more",
+    )
     encoder_deadline_seconds: Positive = Field(
         0.01, description="a lone text waits at most this long for company"
     )

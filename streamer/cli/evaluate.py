@@ -110,7 +110,7 @@ def _launch(
     _tabulate(found)
     _report(found, results)
     if folder:
-        draw(found, folder)
+        draw(found, folder, model.curve)
         typer.echo(f"pictures: {folder / 'index.html'}")
 
 
@@ -143,6 +143,8 @@ def _report(found: Evaluation, results: Results) -> None:
         results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
         results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")
         results.add(f"evaluate.ece.age_{name}", own.ece[age], "1")
+        if age in found.gap:
+            results.add(f"evaluate.gap.age_{name}", found.gap[age], "1")
         for row in others:
             value = row.auc[age].value
             results.add(

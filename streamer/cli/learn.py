@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     app.command(
-        epilog="Examples: streamer train --report train.json; streamer train --outcome value"
+        epilog="Examples: streamer train --report train.json; streamer train --outcome value; "
+        "torchrun --nproc-per-node 4 -m -- streamer train"
     )(train)
     app.command(
         epilog="Example: streamer tune --trials 40, then streamer train --tuned runs/tuned.json"
@@ -76,18 +78,59 @@ def train(
         Of,
         typer.Option(help="What of a launch is compared with its cohort's to call it a success."),
     ] = Of.BUYERS,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Stop a network after so many epochs without a better AUC on launches that it "
+            "leaves out for that; 0 learns from all, for a fixed number of epochs.",
+        ),
+    ] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="At most so many.", show_default="8, or --tuned's")
+    ] = None,
+    accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
+    mixed: Annotated[
+        bool | None,
+        typer.Option(
+            "--mixed/--single",
+            help="Multiply in bf16 (or fp16), or in single precision.",
+            show_default="mixed on a GPU",
+        ),
+    ] = None,
+    run: Annotated[
+        Path, typer.Option(file_okay=False, help="TensorBoard's events and learning curves.")
+    ] = Path("runs/train"),
     report: Report = None,
 ) -> None:
-    """Train the predictor on real launches and reviews; save and activate the bundle."""
-    from streamer.learning.fit import FitOptions
-    from streamer.learning.train import train as run
+    """Train the predictor on real launches and reviews; save and activate the bundle.
+
+    Started by torchrun, all its processes learn together.
+    """
+    from streamer.learning import ranks
+    from streamer.learning.fit import FitOptions, assist
+
+    options = _tuned(tuned, seed) if tuned else FitOptions(seed=seed)
+    changed: dict[str, Any] = {"patience": patience, "accumulate": accumulate, "mixed": mixed}
+    if epochs is not None:
+        changed["epochs"] = epochs
+    options = replace(options, network=replace(options.network, **changed))
+    with ranks.together() as first:
+        if first:
+            _train(options, outcome, run, report, tuned)
+        else:
+            assist()
+
+
+def _train(
+    options: FitOptions, outcome: Of, run: Path, report: Path | None, tuned: Path | None
+) -> None:
+    from streamer.learning.train import train as learn
     from streamer.report import Results, write
 
-    results = Results(
-        "train", {"seed": seed, "tuned": str(tuned) if tuned else None, "outcome": outcome.value}
-    )
-    options = _tuned(tuned, seed) if tuned else FitOptions(seed=seed)
-    trained = run(load(), options, ProgressSteps(), outcome.value)
+    about = {"seed": options.seed, "tuned": str(tuned) if tuned else None, "outcome": outcome.value}
+    results = Results("train", {**asdict(options.network), **about})
+    trained = learn(load(), options, ProgressSteps(), run, outcome.value)
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
 
 from streamer.encoding import adapter, probe, sentiment
+from streamer.encoding.backends import Backend
 from streamer.encoding.backends.torch_flat import load_tensors
 from streamer.encoding.choose import choose
 from streamer.encoding.model import Model
 from streamer.encoding.recipe import Recipe
 from streamer.encoding.tokenizer import Tokenizer
-from streamer.encoding.weights import TOKENIZER, Weights, resolve
+from streamer.encoding.weights import TOKENIZER, WORDS, Weights, resolve
 from streamer.events import TextKind
 from streamer.settings import Settings
 
@@ -33,6 +33,10 @@ class Encoder:
     """
 
     weights: Weights
+    recipe: Recipe
+    words: Tensor
+    """The table of words, which all its models share."""
+    batch_tokens: int
     description: Model
     review: Model
     sentiment_bundle: str = ""
@@ -59,12 +63,11 @@ class Encoder:
         )
         tensors = recipe.shared(load_tensors(weights))
         backend = recipe.make(weights, tensors)
-        description = Model(weights.fingerprint, weights.dimensions, tokenizer, backend)
-        review = _reviewing(description, weights, tensors, recipe, bundle)
-        for model in {description, review}:
-            _warm(model, settings.encoder_batch_tokens)
+        plain = Model(weights.fingerprint, weights.dimensions, tokenizer, backend)
+        _warm(plain, settings.encoder_batch_tokens)
         log.info("encoder %s on %s", weights.name, recipe.name)
-        return cls(weights, description, review, bundle.name if bundle else "")
+        found = cls(weights, recipe, tensors[WORDS], settings.encoder_batch_tokens, plain, plain)
+        return found.with_sentiment(bundle) if bundle else found
 
     @property
     def streams(self) -> int:
@@ -72,8 +75,28 @@ class Encoder:
         return self.description.backend.streams
 
     def with_sentiment(self, bundle: sentiment.Bundle) -> Encoder:
-        """The same encoder, with another sentiment of reviews, one that changes nothing in it."""
-        return replace(self, review=_headed(self.description, bundle), sentiment_bundle=bundle.name)
+        """The same encoder with another sentiment of reviews. Where that was fine-tuned, what reads
+        reviews is made and warmed up: seconds, so not on an event loop."""
+        review = self._headed(bundle)
+        if bundle.adapter:
+            _warm(review, self.batch_tokens)
+        return replace(self, review=review, sentiment_bundle=bundle.name)
+
+    def _headed(self, bundle: sentiment.Bundle) -> Model:
+        """The model of reviews; shares the plain one's backend where nothing changed."""
+        return replace(
+            self.description,
+            fingerprint=bundle.fingerprint,
+            head=bundle.head,
+            identity=bundle.identity,
+            backend=self._changed(bundle.adapter) if bundle.adapter else self.description.backend,
+        )
+
+    def _changed(self, changes: bytes) -> Backend:
+        from safetensors.torch import load
+
+        tensors = {**load_tensors(self.weights), WORDS: self.words}
+        return self.recipe.make(self.weights, adapter.merged(tensors, load(changes)))
 
     def model(self, kind: TextKind) -> Model:
         return self.description if kind == "description" else self.review
@@ -94,31 +117,6 @@ def _sentiment(store: Path, weights: Weights) -> sentiment.Bundle | None:
         )
         return None
     return sentiment.load(folder)
-
-
-def _reviewing(
-    plain: Model,
-    weights: Weights,
-    tensors: Mapping[str, Tensor],
-    recipe: Recipe,
-    bundle: sentiment.Bundle | None,
-) -> Model:
-    """The model of reviews; shares the plain one's backend where nothing changed."""
-    if bundle is None:
-        return plain
-    headed = _headed(plain, bundle)
-    if not bundle.adapter:
-        return headed
-    from safetensors.torch import load
-
-    changed = adapter.merged(tensors, load(bundle.adapter))
-    return replace(headed, backend=recipe.make(weights, changed))
-
-
-def _headed(plain: Model, bundle: sentiment.Bundle) -> Model:
-    return replace(
-        plain, fingerprint=bundle.fingerprint, head=bundle.head, identity=bundle.identity
-    )
 
 
 def _warm(model: Model, budget: int) -> None:

@@ -49,9 +49,10 @@ class Pipeline:
         self._arrived, self._gathered = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads: set[ThreadPoolExecutor] = set()
+        self._preparing = ThreadPoolExecutor(1)
 
     def start(self) -> None:
-        self._run(self._prepare)
+        self._run(self._prepare, self._preparing)
         self._run_streams()
 
     def swap(self, encoder: Encoder, limits: Limits) -> None:
@@ -63,10 +64,13 @@ class Pipeline:
 
     def _run_streams(self) -> None:
         for _ in range(self.encoder.streams):
-            self._run(partial(self._forward, self.encoder))
+            self._run(partial(self._forward, self.encoder), ThreadPoolExecutor(1))
 
-    def _run(self, stage: Callable[[ThreadPoolExecutor], Coroutine[None, None, None]]) -> None:
-        thread = ThreadPoolExecutor(1)
+    def _run(
+        self,
+        stage: Callable[[ThreadPoolExecutor], Coroutine[None, None, None]],
+        thread: ThreadPoolExecutor,
+    ) -> None:
         task = asyncio.create_task(stage(thread))
         self._threads.add(thread)
         self._tasks.add(task)
@@ -141,7 +145,7 @@ class Pipeline:
             batch = await self._next_batch()
             started = time.monotonic()
             running = loop.run_in_executor(
-                thread, _encode, batch, self._cache, self._observer.split
+                thread, forward, batch[0].model, batch, self._observer.split
             )
             try:
                 results = await asyncio.wait_for(running, self._timeout)
@@ -168,10 +172,17 @@ class Pipeline:
         padded = batch[0].model.backend.padded
         computed = max(work.length for work in batch) * len(batch) if padded else tokens
         self._observer.batch(texts=len(batch), tokens=tokens, computed=computed, seconds=seconds)
+        self._remember(batch, results)
         for work, result in zip(batch, results, strict=True):
             if self._underway.get(work.key) is work:
                 del self._underway[work.key]
             work.settle(result)
+
+    def _remember(self, batch: Sequence[Work], results: Sequence[Result]) -> None:
+        """On the thread that looks texts up: the next text finds these, and no stream waits for
+        the cache."""
+        some = [(w.key, r) for w, r in zip(batch, results, strict=True) if isinstance(r, Encoded)]
+        asyncio.get_running_loop().run_in_executor(self._preparing, self._cache.put_many, some)
 
     def _ended(self, thread: ThreadPoolExecutor, task: asyncio.Task[None]) -> None:
         """An error that ends a stage ends the pipeline."""
@@ -188,13 +199,3 @@ class Pipeline:
         for request in list(self._outstanding):
             if not request.future.done():
                 request.future.set_exception(error)
-
-
-def _encode(batch: Sequence[Work], cache: Cache, on_split: Callable[[], None]) -> list[Result]:
-    results = forward(batch[0].model, batch, on_split)
-    cache.put_many(
-        (work.key, result)
-        for work, result in zip(batch, results, strict=True)
-        if isinstance(result, Encoded)
-    )
-    return results

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CARD as CARD
-from streamer.registry.bundles import TENSORS
+from streamer.registry.bundles import CURVE, TENSORS
 
 ADAPTER = "adapter.safetensors"
-PICTURE = "learning.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +98,5 @@ def save(
     """Writes a bundle; ``manifest`` gives ``encoder``, ``encoder_fingerprint``, ``metrics``, …;
     ``picture`` is the learning curve. Raises BundleError if the name is taken."""
     tensors = {"weight": head.weight, "bias": np.array([head.bias], np.float32)}
-    more = {name: content for name, content in ((ADAPTER, adapter), (PICTURE, picture)) if content}
+    more = {name: content for name, content in ((ADAPTER, adapter), (CURVE, picture)) if content}
     bundles.write(folder.parent, folder.name, "sentiment", tensors, manifest, card, more)

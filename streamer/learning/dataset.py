@@ -115,15 +115,16 @@ def build(
     fingerprint: str,
     dimensions: int,
     progress: Callable[[int], None] = lambda _: None,
+    keep: Path | None = None,
 ) -> Dataset:
     """Replays the source on an embedded Valkey and collects the examples.
 
     ``ages_days`` says at which ages an item is looked at; ``encodings`` are the descriptions' by
-    item. Raises DependencyMissing.
+    item; ``keep`` is as in `observe`. Raises DependencyMissing.
     """
     outcomes = _Outcomes(launches)
     watch = Watch(ages_days, partial(_described, encodings), fingerprint, dimensions)
-    return _labelled(observe(outcomes.watching(source), watch, progress), outcomes)
+    return _labelled(observe(outcomes.watching(source), watch, progress, keep), outcomes)
 
 
 def relabelled(data: Dataset, source: Source, launches: Launches) -> Dataset:

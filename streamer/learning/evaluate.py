@@ -15,7 +15,7 @@ from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import LEVEL, Interval, expected_calibration_error
 from streamer.learning.steps import Steps, summing
-from streamer.learning.train import examples
+from streamer.learning.train import examples, gap
 from streamer.registry import Bundle
 from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
@@ -77,7 +77,7 @@ def evaluate(
                 done(1)
             rows.append(_row(baseline.name, test, scores, draws, None))
     count = len(np.unique(test.item))
-    return Evaluation(bundle.name, len(test), count, rows, _gap(test, own[0]), test, own[1])
+    return Evaluation(bundle.name, len(test), count, rows, gap(test, own[0]), test, own[1])
 
 
 def _given(settings: Settings, bundle: Bundle, steps: Steps) -> Given:
@@ -146,14 +146,4 @@ def weighted_auc(label: NDArray[np.int64], score: Floats, weights: NDArray[np.in
         below = np.cumsum(negative) - negative / 2
         positive = weight * label
         found[row] = (positive * below[place]).sum() / (positive.sum() * negative.sum())
-    return found
-
-
-def _gap(data: Dataset, logit: Floats) -> dict[float, float]:
-    cold = dict(zip(data.item[data.age < 0].tolist(), logit[data.age < 0].tolist(), strict=True))
-    found = {}
-    for age in np.unique(data.age[data.age >= 0]).tolist():
-        mine = data.age == age
-        before = np.array([cold[item] for item in data.item[mine].tolist()])
-        found[age] = float(np.abs(logit[mine] - before).mean())
     return found

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from streamer.learning import teacher
+from streamer.learning import ranks, teacher
 from streamer.learning.dataset import Dataset
-from streamer.learning.network import Modality, NetworkOptions, learn
+from streamer.learning.learner import Examples
+from streamer.learning.lessons import Lessons, Told, plan
+from streamer.learning.network import Modality, NetworkOptions
 from streamer.recommend.network import Network
 from streamer.scoring.predictor import STAGES, Predictor, stages
 from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, PRICE
@@ -64,10 +67,11 @@ class Prepared:
     folds: list[tuple[Ints, Ints]]
     taught: Floats
 
-    def target(self, data: Dataset, taught: float) -> Floats:
-        """What a network should say of each example: the label, and with this weight the trees'
+    def examples(self, data: Dataset, taught: float) -> Examples:
+        """What a network should say of each example is the label, and with this weight the trees'
         word."""
-        return (1 - taught) * data.label + taught * self.taught
+        target = (1 - taught) * data.label + taught * self.taught
+        return Examples(self.inputs, target, self.exceeds, self.modalities, _first(data))
 
 
 def prepare(
@@ -84,28 +88,38 @@ def prepare(
 
 
 def fit(
-    data: Dataset, options: FitOptions, progress: Callable[[int], None] = lambda _: None
+    data: Dataset,
+    options: FitOptions,
+    progress: Callable[[int], None] = lambda _: None,
+    told: Told = lambda _, __: None,
 ) -> Predictor:
-    """Fits a predictor; ``progress`` is told how many models are learnt."""
+    """Fits a predictor; ``progress`` is told how many models are learnt, ``told`` of every epoch of
+    every network."""
     given = prepare(data, options, progress)
-    target = given.target(data, options.taught)
-    steps = iter(range(options.folds + 1, options.steps + 1))
-
-    def member(rows: Ints | slice) -> Network:
-        step = next(steps)
-        network = replace(options.network, seed=options.seed * options.steps + step)
-        learnt = learn(
-            *(given.inputs[rows], target[rows], given.exceeds[rows]), *(given.modalities, network)
-        )
-        progress(step)
-        return learnt
-
+    lessons = ranks.shared(_lessons(given, data, options))
+    networks = lessons.learn(lambda done: progress(options.folds + done), told)
     held_out = np.zeros(len(data))
-    for train, test in given.folds:
-        held_out[test] = member(train)(given.inputs[test])
+    for (_, test), network in zip(given.folds, networks, strict=False):
+        held_out[test] = network(given.inputs[test])
     slope, offset = _calibrate(held_out, data)
-    members = [member(slice(None)) for _ in range(options.members)]
+    members = networks[options.folds :]
     return replace(_together(given.frame, members), slope=slope, offset=offset)
+
+
+def assist() -> None:
+    """What all processes but the first do while that one calls `fit`: learn along (see `ranks`)."""
+    cast(Lessons, ranks.shared(None)).learn()
+
+
+def _lessons(given: Prepared, data: Dataset, options: FitOptions) -> Lessons:
+    stopped = options.network.patience > 0
+    return Lessons(
+        examples=given.examples(data, options.taught),
+        label=data.label,
+        plan=plan(given.folds, options.members, data.item, stopped=stopped),
+        options=options.network,
+        seed=options.seed * options.steps + options.folds + 1,
+    )
 
 
 def _frame(data: Dataset, options: FitOptions) -> Predictor:
@@ -155,6 +169,15 @@ def _exceeds(outcome: Floats) -> Singles:
     """Which of the bars each outcome is above, (rows, bars)."""
     bars = np.unique(np.quantile(outcome, BARS))
     return (outcome[:, None] > bars).astype(np.float32)
+
+
+def _first(data: Dataset) -> Ints:
+    """The row of the first look at each row's launch."""
+    order = np.lexsort((data.age, data.item))
+    _, start, launch = np.unique(data.item[order], return_index=True, return_inverse=True)
+    found = np.empty(len(data), np.int64)
+    found[order] = order[start[launch]]
+    return found
 
 
 def _modalities(frame: Predictor) -> list[Modality]:

@@ -51,7 +51,8 @@ def dataset(
         progress(source.total)
         return Dataset.load(path)
     by_item = {encoding.item_id: encoding for encoding in encodings}
-    data = build(source, LAUNCHES, ages_days, by_item, fingerprint, dimensions, progress)
+    keep = path.with_suffix(".partial")
+    data = build(source, LAUNCHES, ages_days, by_item, fingerprint, dimensions, progress, keep)
     cache.mkdir(parents=True, exist_ok=True)
     data.save(path)
     return data

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streamer.embedded import valkey
 from streamer.events import Behaviour, Encoding, NewItem
 from streamer.judge import actions
+from streamer.learning.bookmark import Arrays, Bookmark, bookmark
 from streamer.learning.replay import Look, Replay
 from streamer.replay.record import TimedRecord
 from streamer.settings import Settings, load
@@ -53,16 +54,20 @@ class Watch:
 
 
 def observe(
-    records: Iterable[TimedRecord], watch: Watch, progress: Callable[[int], None] = lambda _: None
+    records: Iterable[TimedRecord],
+    watch: Watch,
+    progress: Callable[[int], None] = lambda _: None,
+    keep: Path | None = None,
 ) -> Looks:
     """Replays the records on an embedded Valkey and looks at items on the way.
 
-    ``progress`` is told how many records are done. Raises DependencyMissing.
+    ``progress`` is told how many records are done. In the folder ``keep`` it is kept how far this
+    is, so that a replay of the same that was cut short goes on. Raises DependencyMissing.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, bookmark(keep, Path(folder)) as kept:
         server, url = valkey(Path(folder))
         with server:
-            return asyncio.run(_replay(load(redis=url), records, watch, progress))
+            return asyncio.run(_replay(load(redis=url), records, watch, progress, kept))
 
 
 async def _replay(
@@ -70,15 +75,26 @@ async def _replay(
     records: Iterable[TimedRecord],
     watch: Watch,
     progress: Callable[[int], None],
+    kept: Bookmark | None,
 ) -> Looks:
     async with connected(settings) as client:
         store = Store(client, Keys("replay", shards=1), user_retention_seconds=0)
         replay = Replay(store, watch.ages_days, watch.encode)
-        parts = [_seen(look, watch) async for look in replay.run(records, progress)]
+        parts: list[Arrays] = []
+
+        async def rest() -> None:
+            if kept and kept.due():
+                await kept.keep(replay.place, parts, client)
+
+        if kept and kept.place:
+            replay.go_on(kept.place)
+        async for look in replay.run(records, progress, rest):
+            parts.append(_seen(look, watch))  # noqa: PERF401 - `rest` reads it on the way
+        parts = [*(kept.looks() if kept else ()), *parts]
     return Looks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _seen(look: Look, watch: Watch) -> tuple[NDArray[np.generic], ...]:
+def _seen(look: Look, watch: Watch) -> Arrays:
     """The fields of `Looks`."""
     found = features(look.items, look.kin, look.time, watch.fingerprint, watch.dimensions)
     ids = np.array(look.items.ids)

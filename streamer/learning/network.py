@@ -1,4 +1,4 @@
-"""One member of the predictor's ensemble: a small network, learnt with torch.
+"""One member of the predictor's ensemble: a small network in torch, and what it is to learn.
 
 Beside its target it learns, from the same hidden units, by how much the outcome exceeds each of a
 row of bars (multi-task learning; Caruana, 1997): how far a launch went says more than whether it
@@ -25,21 +25,30 @@ Ints = NDArray[np.int64]
 
 AUXILIARY = 0.5
 """What the bars' loss weighs beside the label's."""
-_WARMUP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
     """``width`` hidden units in each of two layers; ``dropout`` of hidden units; ``masked`` is the
-    share of examples that lose modalities in an epoch, each of them with an even chance."""
+    share of examples that lose modalities in an epoch, each of them with an even chance.
+
+    ``batch`` examples are those of one pass, over all processes; ``accumulate`` passes make a step.
+    ``imitation`` is the weight of what the score at a launch's first look has to learn from the
+    score at this one. With a ``patience``, learning stops when so many epochs have not made the dev AUC better, and the
+    best epoch is kept; without, it goes on to the end. ``mixed`` precision is that of a GPU unless
+    told."""
 
     width: int = 48
     dropout: float = 0.1
     masked: float = 0.2
+    imitation: float = 0.1
     epochs: int = 8
     batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
+    accumulate: int = 1
+    patience: int = 0
+    mixed: bool | None = None
     seed: int = 0
 
 
@@ -52,38 +61,7 @@ class Modality:
     flags: Ints
 
 
-def learn(
-    inputs: Singles,
-    target: Floats,
-    exceeds: Singles,
-    modalities: Sequence[Modality],
-    options: NetworkOptions,
-) -> Network:
-    """Learns from ``inputs`` (rows, I), ``target`` (rows,), a probability, and ``exceeds`` (rows,
-    bars), 0 or 1."""
-    torch.manual_seed(options.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = _network(inputs.shape[1], 1 + exceeds.shape[1], options).to(device)
-    x, targets = torch.from_numpy(inputs).to(device), _targets(target, exceeds).to(device)
-    size = min(options.batch, len(x))
-    steps = options.epochs * (len(x) // size)
-    rate = options.learning_rate
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=options.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=_WARMUP)
-    network.train()
-    for _ in range(options.epochs):
-        order = torch.randperm(len(x), device=device)
-        for start in range(0, len(x) - size + 1, size):
-            rows = order[start : start + size]
-            loss = _loss(network(_masked(x[rows], modalities, options.masked)), targets[rows])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return _member(network)
-
-
-def _network(inputs: int, outputs: int, options: NetworkOptions) -> nn.Sequential:
+def network(inputs: int, outputs: int, options: NetworkOptions) -> nn.Sequential:
     width, dropout = options.width, options.dropout
     return nn.Sequential(
         nn.Linear(inputs, width),
@@ -96,11 +74,12 @@ def _network(inputs: int, outputs: int, options: NetworkOptions) -> nn.Sequentia
     )
 
 
-def _targets(target: Floats, exceeds: Singles) -> Tensor:
+def targets(target: Floats, exceeds: Singles) -> Tensor:
     return torch.from_numpy(np.column_stack([target.astype(np.float32), exceeds]))
 
 
-def _masked(x: Tensor, modalities: Sequence[Modality], share: float) -> Tensor:
+def masked(x: Tensor, modalities: Sequence[Modality], share: float) -> Tensor:
+    """The inputs of a pass, some of them without some modalities."""
     x = x.clone()
     chosen = torch.rand(len(x), device=x.device) < share
     for modality in modalities:
@@ -110,13 +89,20 @@ def _masked(x: Tensor, modalities: Sequence[Modality], share: float) -> Tensor:
     return x
 
 
-def _loss(logits: Tensor, targets: Tensor) -> Tensor:
+def loss(logits: Tensor, targets: Tensor) -> Tensor:
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(0)
     bars = losses[1:].mean() if len(losses) > 1 else losses.new_zeros(())
     return losses[0] + AUXILIARY * bars
 
 
-def _member(network: nn.Sequential) -> Network:
+def imitation(cold: Tensor, known: Tensor) -> Tensor:
+    """How far logits at first looks are from those of the same launches when more was known, which
+    do not learn from it: the cold score imitates the warm one, as ATNN's content tower does
+    (Xin et al., ICDE 2021)."""
+    return functional.binary_cross_entropy_with_logits(cold, torch.sigmoid(known))
+
+
+def member(network: nn.Sequential) -> Network:
     first, second, last = (_arrays(network[place]) for place in (0, 3, 6))
     return Network(
         weights1=first[0].T.copy(),

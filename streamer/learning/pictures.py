@@ -10,6 +10,7 @@ import numpy as np
 from streamer.errors import DependencyMissing
 from streamer.learning.evaluate import Evaluation
 from streamer.learning.metrics import CALIBRATION_BINS
+from streamer.registry.bundles import CURVE
 
 AUC, RELIABILITY, PAGE = "auc_by_age.png", "reliability.png", "index.html"
 
@@ -18,8 +19,9 @@ def age_name(age: float) -> str:
     return "first sight" if age < 0 else f"{age:g} d"
 
 
-def draw(found: Evaluation, folder: Path) -> None:
-    """AUC by age, reliability diagrams, and a page with both. Raises DependencyMissing."""
+def draw(found: Evaluation, folder: Path, curve: bytes = b"") -> None:
+    """AUC by age, reliability diagrams, and a page with both, and with the bundle's learning
+    ``curve`` (PNG) where it has one. Raises DependencyMissing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -44,11 +46,14 @@ def draw(found: Evaluation, folder: Path) -> None:
     _reliability(found, ages, Figure(figsize=(12, 3), layout="constrained")).savefig(
         folder / RELIABILITY, dpi=110
     )
-    (folder / PAGE).write_text(_page(found, ages))
+    if curve:
+        (folder / CURVE).write_bytes(curve)
+    (folder / PAGE).write_text(_page(found, ages, learnt=bool(curve)))
 
 
 def _reliability(found: Evaluation, ages: list[float], figure):  # type: ignore[no-untyped-def]
-    for age, axes in zip(ages, figure.subplots(1, len(ages), sharey=True), strict=True):
+    (row,) = figure.subplots(1, len(ages), sharey=True, squeeze=False)
+    for age, axes in zip(ages, row, strict=True):
         mine = found.test.age == age
         probability, label = found.probability[mine], found.test.label[mine]
         bins = np.array_split(np.argsort(probability, kind="stable"), CALIBRATION_BINS)
@@ -60,7 +65,7 @@ def _reliability(found: Evaluation, ages: list[float], figure):  # type: ignore[
     return figure
 
 
-def _page(found: Evaluation, ages: list[float]) -> str:
+def _page(found: Evaluation, ages: list[float], *, learnt: bool) -> str:
     head = "".join(f"<th>{age_name(age)}</th>" for age in ages)
     body = "".join(
         f"<tr><td>{escape(row.name)}</td>"
@@ -81,4 +86,5 @@ def _page(found: Evaluation, ages: list[float]) -> str:
         f"intervals over launches.</p><table><tr><th></th>{head}</tr>{body}</table>"
         f'<p><img src="{AUC}" alt="AUC by age"></p>'
         f'<p><img src="{RELIABILITY}" alt="Reliability by age"></p>'
+        + (f'<p><img src="{CURVE}" alt="AUC and loss by epoch"></p>' if learnt else "")
     )

@@ -15,8 +15,9 @@ from streamer.learning import launches, lists
 from streamer.learning.dataset import AtMoments
 from streamer.learning.encode import encode
 from streamer.learning.fit import scales
+from streamer.learning.learner import Examples, learn
 from streamer.learning.metrics import Interval
-from streamer.learning.network import NetworkOptions, learn
+from streamer.learning.network import NetworkOptions
 from streamer.learning.offers import (
     KEPT_NEGATIVES,
     NEW_DAYS,
@@ -133,9 +134,9 @@ def recommender(
     scale = Scales(*scales(x))
     inputs, label = scale(x), bought.astype(np.float64)
     networks = []
-    nothing_else = np.zeros((len(x), 0), np.float32)
+    given = Examples(inputs, label, np.zeros((len(x), 0), np.float32))
     for seed in range(MEMBERS):
-        networks.append(learn(inputs, label, nothing_else, (), replace(NETWORK, seed=seed)))
+        networks.append(learn(given, replace(NETWORK, seed=seed)))
         progress(seed + 1)
     return Recommender(scale, networks, float(np.log(KEPT_NEGATIVES)))
 

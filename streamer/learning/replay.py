@@ -9,9 +9,19 @@ live, where other partitions run ahead by a little.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +51,10 @@ _ENCODINGS = "replayed-encodings"
 _PHASES = {_CATALOGUE: COUNTED, _BEHAVIOUR: COUNTED, _ENCODINGS: ENCODED}
 
 
+async def _onwards() -> None:
+    """Nothing is to be done between two windows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """Items looked at together, each at its own ``time`` (seconds) and ``age`` (days)."""
@@ -68,20 +82,37 @@ class Replay:
     _offsets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PHASES, 0))
     _due: list[tuple[float, float, str]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
+    _done: int = 0
 
     async def run(
-        self, records: Iterable[TimedRecord], progress: Callable[[int], None]
+        self,
+        records: Iterable[TimedRecord],
+        progress: Callable[[int], None],
+        rest: Callable[[], Awaitable[None]] = _onwards,
     ) -> AsyncIterator[Look]:
-        """Replays everything; yields looks as they fall due. ``progress`` is told how many records
-        are done."""
+        """Replays everything, or what comes after a `place`; yields looks as they fall due.
+        ``progress`` is told how many records are done. ``rest`` is awaited wherever the replay could
+        go on from its place."""
         extents = [Extent(log, 0, log, None, 0, 2**53, phases) for log, phases in _PHASES.items()]
         await open_logs(self.store, extents)
-        done = 0
-        for window in _windows(records):
+        for window in _windows(islice(records, self._done, None)):
             async for look in self._window(window):
                 yield look
-            done += len(window)
-            progress(done)
+            self._done += len(window)
+            progress(self._done)
+            await rest()
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it is, beside what is in the store; as JSON has it."""
+        seen = sorted(self._seen)
+        return {"done": self._done, "offsets": self._offsets, "due": self._due, "seen": seen}
+
+    def go_on(self, place: Mapping[str, Any]) -> None:
+        """Goes on from a `place`, with the store as it was there."""
+        self._done, self._offsets = place["done"], place["offsets"]
+        self._due = [(time, age, item_id) for time, age, item_id in place["due"]]
+        self._seen = set(place["seen"])
 
     async def _window(self, window: list[TimedRecord]) -> AsyncIterator[Look]:
         events = [record.value for record in window if not isinstance(record.value, bytes)]

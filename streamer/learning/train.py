@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer import __version__, registry
 from streamer.learning import launches
+from streamer.learning.curve import Curves
 from streamer.learning.dataset import Dataset, Launches, Outcome, relabelled
 from streamer.learning.encode import encode
 from streamer.learning.fit import FitOptions, fit
@@ -19,9 +21,13 @@ from streamer.learning.provenance import fingerprint as fingerprint_of
 from streamer.learning.provenance import incumbent
 from streamer.learning.review_term import graft
 from streamer.learning.steps import Steps, summing
+from streamer.learning.tensorboard import Board
 from streamer.learning.transfer import Transfer, card_lines, learn_reviews
+from streamer.registry.bundles import CURVE
 from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
+
+Floats = NDArray[np.float64]
 
 CACHE = Path.home() / ".cache" / "streamer"
 SUCCESS: dict[Outcome, str] = {
@@ -44,21 +50,26 @@ class Trained:
 
 
 def train(
-    settings: Settings, options: FitOptions, steps: Steps, outcome: Outcome = "buyers"
+    settings: Settings, options: FitOptions, steps: Steps, run: Path, outcome: Outcome = "buyers"
 ) -> Trained:
     """Trains on Complete Journey's launches, and what reviews say on the clothing reviews; saves
     the bundle and makes it the active one, unless it is worse than that. Where the encoder has no
-    sentiment yet, trains that too.
+    sentiment yet, trains that too. ``run`` gets a folder of the bundle's name with TensorBoard's
+    events and the learning curve.
 
     Raises DependencyMissing, ConfigurationError, BundleError.
     """
-    train_data, of = examples(settings, steps, outcome)
-    with steps.step("fit trees and networks", options.steps) as told:
-        launch = fit(train_data, options, told)
+    name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
+    with Board(run / name) as board:
+        train_data, of = examples(settings, steps, outcome)
+        curves = Curves(board)
+        with steps.step("fit trees and networks", options.steps) as told:
+            launch = fit(train_data, options, told, curves)
+    curve = curves.draw()
+    (run / name / CURVE).write_bytes(curve)
     transfer = learn_reviews(settings, options.members, options.seed, steps)
     predictor = graft(launch, transfer.term)
     metrics = measure(predictor, of.test) | transfer.term.metrics
-    name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
     manifest = {
         "encoder": of.encoder,
         "dimensions": of.dimensions,
@@ -70,6 +81,7 @@ def train(
             for name in ("outcome", "horizon_days", "cohort_days", "quantile")
         },
         "examples": len(train_data),
+        "options": asdict(options),
         "data_fingerprint": fingerprint_of(train_data),
         "test_fingerprint": fingerprint_of(of.test),
         "incumbent": incumbent(
@@ -77,7 +89,7 @@ def train(
         ),
     }
     card = _card(transfer, name, of, train_data, metrics, settings.encoder)
-    folder = registry.save(settings.model_store, name, predictor, manifest, card)
+    folder = registry.save(settings.model_store, name, predictor, manifest, card, curve)
     refused = registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics, refused)
 
@@ -121,7 +133,8 @@ def age_key(age: float) -> str:
 
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
-    """AUC and calibration error by age in days; ``age_first_sight`` is before the first sale."""
+    """AUC, calibration error and `gap` by age in days; ``age_first_sight`` is before the first
+    sale."""
     scores = predictor.score(data.x, data.content, stages(data.actions))
     found: dict[str, float] = {}
     for age in np.unique(data.age):
@@ -131,6 +144,19 @@ def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
         found[f"ece.age_{name}"] = expected_calibration_error(
             data.label[mine], scores.probability[mine]
         )
+    moved = {f"gap.age_{age_key(age)}": value for age, value in gap(data, scores.logit).items()}
+    return found | moved
+
+
+def gap(data: Dataset, logit: Floats) -> dict[float, float]:
+    """How far the cold score was off: the mean distance of the logit that an item gets at each age
+    from the one that it gets at first sight."""
+    cold = dict(zip(data.item[data.age < 0].tolist(), logit[data.age < 0].tolist(), strict=True))
+    found = {}
+    for age in np.unique(data.age[data.age >= 0]).tolist():
+        mine = data.age == age
+        before = np.array([cold[item] for item in data.item[mine].tolist()])
+        found[age] = float(np.abs(logit[mine] - before).mean())
     return found
 
 
@@ -166,6 +192,8 @@ def _card_lines(
     )
     yield f"- **Encoder** {encoder}"
     yield "- **What it can't know** this data has no reviews; see below."
+    yield ""
+    yield "![AUC and loss by epoch](learning.png)"
     yield ""
     yield "| age | AUC | expected calibration error |"
     yield "|---|---|---|"

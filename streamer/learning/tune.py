@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from streamer.errors import ConfigurationError, DependencyMissing
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, Prepared, prepare
+from streamer.learning.learner import learn
 from streamer.learning.metrics import auc
-from streamer.learning.network import NetworkOptions, learn
+from streamer.learning.network import NetworkOptions
 
 Floats = NDArray[np.float64]
 
@@ -98,8 +99,7 @@ def _score(
     prepared: Prepared, early: Dataset, late: Dataset, options: FitOptions, number: int
 ) -> Floats:
     network = replace(options.network, seed=number)
-    target = prepared.target(early, options.taught)
-    learnt = learn(prepared.inputs, target, prepared.exceeds, prepared.modalities, network)
+    learnt = learn(prepared.examples(early, options.taught), network)
     return learnt(prepared.frame.inputs(late.x, late.content))
 
 
@@ -115,7 +115,8 @@ def _suggested(trial: Any) -> FitOptions:
             "width": trial.suggest_int("width", 16, 96, step=16),
             "dropout": trial.suggest_float("dropout", 0.0, 0.4),
             "masked": trial.suggest_float("masked", 0.0, 0.4),
-            "epochs": trial.suggest_int("epochs", 3, 14),
+            "imitation": trial.suggest_float("imitation", 0.0, 1.0),
+            "epochs": trial.suggest_int("epochs", 3, 20),
             "batch": trial.suggest_categorical("batch", [128, 256, 512, 1024]),
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),

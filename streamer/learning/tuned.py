@@ -29,6 +29,7 @@ from streamer.learning.steps import Steps
 from streamer.learning.tensorboard import Board
 from streamer.learning.tunable import Tunable
 from streamer.learning.tuning import Examples, TuneOptions, Tuner, batches, steps
+from streamer.registry.bundles import CURVE
 from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -67,9 +68,9 @@ def tune(
         with watch.step(f"fine-tune ({options.method})", total) as told:
             epochs = tuner.run(told)
     learnt = _learnt(tunable, look, options, tuner)
-    curve.draw(epochs, run / "learning.png")
+    picture = curve.draw([epochs])
+    (run / CURVE).write_bytes(picture)
     baseline = frozen(encoder, [each.of for each in sets], settings.encoder_batch_tokens, watch)
-    picture = (run / "learning.png").read_bytes()
     whole = Learnt(**{**_fields(learnt), "picture": picture})
     mine = [each.of for each in sets]
     return finish(settings, weights, mine, whole, as_baseline(baseline), options.seed, watch)

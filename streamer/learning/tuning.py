@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from streamer.encoding.tokenizer import Tokens
 from streamer.learning import checkpoints
+from streamer.learning.curve import Epoch
+from streamer.learning.device import device, half, scaler
 from streamer.learning.tunable import Method, Tunable
 
 Floats = NDArray[np.float64]
@@ -63,16 +65,6 @@ class Examples:
 
 
 @dataclass(slots=True)
-class Epoch:
-    """What an epoch came to: mean training loss, and ``judge``'s metrics."""
-
-    number: int
-    loss: float
-    seconds: float
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Progress:
     """Where the learning is; all that a checkpoint keeps beside tensors."""
 
@@ -106,14 +98,14 @@ class Tuner:
         self.model, self.examples, self.options = model, examples, options
         self.progress = Progress()
         self._judge, self._folder, self._watch = judge, folder, watch
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device()
         self._logits = np.full(len(examples.label), np.nan)
         model.to(self._device)
         self._optimizer = torch.optim.AdamW(_groups(model), lr=options.rate)
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer, lambda step: _shape(step, self.steps, options.warmup)
         )
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=_needs_scaling(self._device))
+        self._scaler = scaler(self._device)
         self._best: dict[str, Tensor] = {}
         self._saved_at = time.monotonic()
 
@@ -167,7 +159,7 @@ class Tuner:
         ids, mask = self._padded(batch)
         label = self._tensor(self.examples.label[batch])
         weight = self._tensor(self.examples.weight[batch])
-        with torch.autocast(self._device.type, _half(self._device)):
+        with torch.autocast(self._device.type, half(self._device)):
             logits = self.model(ids, mask)
         losses = functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
         loss = (losses * weight).mean()
@@ -286,12 +278,3 @@ def _shape(step: int, steps: int, warmup: float) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
-
-
-def _half(device: torch.device) -> torch.dtype:
-    fp16 = device.type == "cuda" and not torch.cuda.is_bf16_supported()
-    return torch.float16 if fp16 else torch.bfloat16
-
-
-def _needs_scaling(device: torch.device) -> bool:
-    return _half(device) is torch.float16

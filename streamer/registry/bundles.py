@@ -31,6 +31,8 @@ from streamer.registry import disk
 
 SCHEMA = 2
 MANIFEST, TENSORS, CARD = "manifest.json", "tensors.safetensors", "README.md"
+CURVE = "learning.png"
+"""The learning curve, where a bundle has one."""
 KINDS = ("launch", "sentiment")
 Kind = Literal["launch", "sentiment"]
 Tensors = Mapping[str, NDArray[np.generic]]

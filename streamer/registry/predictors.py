@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
-from streamer.registry.bundles import Stored
+from streamer.registry.bundles import CURVE, Stored
 from streamer.scoring.predictor import Predictor
 from streamer.state.features import FEATURES, MODALITIES
 
@@ -19,13 +19,14 @@ LAUNCH: Final = "launch"
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A predictor and what is known of it. ``encoder`` is the fingerprint of the encoder whose
-    vectors it reads, ``dimensions`` their length."""
+    vectors it reads, ``dimensions`` their length, ``curve`` the picture of how it learnt (PNG)."""
 
     name: str
     predictor: Predictor
     encoder: str
     dimensions: int
     manifest: dict[str, Any]
+    curve: bytes = b""
 
 
 def active_name(store: Path) -> str:
@@ -62,18 +63,25 @@ def predictor_of(stored: Stored) -> Bundle:
                 "make a new one with: streamer train"
             )
         predictor = Predictor.of(features, groups, stored.tensors)
-        return Bundle(name, predictor, stored.encoder, manifest["dimensions"], manifest)
+        curve = stored.files.get(CURVE, b"")
+        return Bundle(name, predictor, stored.encoder, manifest["dimensions"], manifest, curve)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"bundle {name} is no predictor of this streamer's: {error!r}") from None
 
 
 def save(
-    store: Path, name: str, predictor: Predictor, manifest: Mapping[str, Any], card: str
+    store: Path,
+    name: str,
+    predictor: Predictor,
+    manifest: Mapping[str, Any],
+    card: str,
+    curve: bytes = b"",
 ) -> Path:
     """Writes a new predictor's bundle; ``manifest`` gives ``encoder``, ``dimensions``, ``metrics``
-    and what else `bundles.write` says.
+    and what else `bundles.write` says; ``curve`` is the picture of how it learnt.
 
     Returns its folder. Raises BundleError if the name is taken.
     """
     about = {"features": list(predictor.features), "groups": list(predictor.groups), **manifest}
-    return bundles.write(store, name, LAUNCH, predictor.arrays(), about, card)
+    more = {CURVE: curve} if curve else {}
+    return bundles.write(store, name, LAUNCH, predictor.arrays(), about, card, more)

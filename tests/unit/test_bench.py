@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from streamer.bench import pipeline, plot, readings, state, swap, watch
+from streamer.bench import pipeline, plot, readings, state, swap, through_kafka, watch
 from streamer.bench.contestants import Contestant, told
 from streamer.bench.journey import Journey, journey
 from streamer.bench.paced import QUANTILES, Latency, waits
@@ -20,7 +20,7 @@ from streamer.bench.pipeline import Plan, chosen, measured
 from streamer.bench.workplace import Workplace
 from streamer.cli import app
 from streamer.errors import ConfigurationError, StreamerError
-from streamer.events import Behaviour, Encoding
+from streamer.events import Behaviour, Encoding, Text
 from streamer.registry import active_name
 from streamer.registry.promotion import promote
 from streamer.report import Results
@@ -293,3 +293,9 @@ def test_a_text_that_a_mix_of_models_has_read_is_told() -> None:
     assert readings.by_which(own, by) == (0, pytest.approx(1.0), pytest.approx(1.0))
     mixed = [reading("a", 500, 400), reading("b", 0, 7), reading("c", 60, 80)]
     assert readings.by_which(mixed, by)[0] == 2
+
+
+def test_texts_that_are_sent_again_are_other_texts() -> None:
+    texts = [Text(item_id="i", kind="review", text_id=t, text=t, time=1.0) for t in ("a", "b")]
+    more = through_kafka.repeated(texts, 5)
+    assert len(more) == len({text.text for text in more}) == len({t.text_id for t in more}) == 6

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from streamer.events import Behaviour, ItemScore
 from streamer.judge import Judge, Judged, actions
 from streamer.outputs import IN_FLIGHT_SECONDS, Outputs
 from streamer.publish import Record
 from streamer.registry import Bundle, active
+from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.layout import ITEM
 from streamer.state.touched import Touched
@@ -130,3 +132,20 @@ def test_with_an_interval_a_score_is_published_when_the_last_one_is_old() -> Non
 def test_an_item_that_expired_and_came_again_is_told_although_its_versions_begin_anew() -> None:
     moments = [0.0, IN_FLIGHT_SECONDS - 1, IN_FLIGHT_SECONDS + 1]
     assert tell(Settings(), one(57, 0.5), one(1, 0.5), one(1, 0.5), moments=moments) == [0, 2]
+
+
+def gap() -> tuple[float, float]:
+    """How many items are known to have warmed up, and how far P moved then in all."""
+    name = "streamer_cold_score_gap_probability"
+    values = (REGISTRY.get_sample_value(f"{name}_{part}") for part in ("count", "sum"))
+    return tuple(value or 0.0 for value in values)  # type: ignore[return-value]
+
+
+def test_how_far_a_score_moves_when_an_item_is_first_acted_upon_is_counted_once() -> None:
+    cold = one(1, 0.2)
+    cold.scores.stage[:] = STAGES.index("cold")
+    count, total = gap()
+    tell(Settings(), cold, one(2, 0.5), one(3, 0.9))
+    assert gap() == (count + 1, pytest.approx(total + 0.3))
+    tell(Settings(), one(4, 0.5), one(5, 0.9))
+    assert gap()[0] == count + 1

@@ -24,7 +24,7 @@ ROUND_TOKENS = 16
 """A flat sequence is filled up to a multiple of this, so that few shapes ever occur: each new
 one costs oneDNN a kernel, and memory for it."""
 
-_ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
+ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Shape:
         absolute = config.get("position_embedding_type", "absolute") == "absolute"
         if kind not in {"bert", "roberta", "xlm-roberta"} or not absolute:
             raise ConfigurationError(f"a {kind} model can't be run packed")
-        if config["hidden_act"] not in _ACTIVATIONS:
+        if config["hidden_act"] not in ACTIVATIONS:
             raise ConfigurationError(f"activation {config['hidden_act']} can't be run packed")
         pad = config.get("pad_token_id") or 0
         return cls(
@@ -157,7 +157,7 @@ class _Plain:
         return self(x).add_(residual)
 
     def activated(self, x: Tensor, activation: str) -> Tensor:
-        name, approximate = _ACTIVATIONS[activation]
+        name, approximate = ACTIVATIONS[activation]
         if name == "relu":
             return functional.relu(self(x))
         return functional.gelu(self(x), approximate=approximate)
@@ -181,7 +181,7 @@ class _Fused:
         return out
 
     def activated(self, x: Tensor, activation: str) -> Tensor:
-        name, approximate = _ACTIVATIONS[activation]
+        name, approximate = ACTIVATIONS[activation]
         out: Tensor = self._run(x, self._weight, self._bias, name, [], approximate)
         return out
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import queue
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from streamer.encoding.backends.flat import Shape
 from streamer.encoding.kernels import KEPT_KERNELS
@@ -51,7 +49,10 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": streams * threads,
             "CPU_RUNTIME_CACHE_CAPACITY": KEPT_KERNELS,
         }
-        compiled = _openvino().Core().compile_model(_graph(weights, tensors), "CPU", hints)
+        core, graph = _open()
+        layers = min(MAX_LAYERS, self._shape.layers)
+        model = graph(tensors, self._shape, weights.pooling, layers)
+        compiled = core.compile_model(model, "CPU", hints)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
@@ -70,39 +71,12 @@ class OpenVino:
             self._idle.put(request)
 
 
-class _Pooling(nn.Module):
-    """Pooled states of the last layers, the last one first: what goes into the graph."""
-
-    def __init__(self, bert: nn.Module, how: str) -> None:
-        super().__init__()
-        self.bert, self.how = bert, how
-
-    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        states = self.bert(inputs_embeds=words, attention_mask=mask).hidden_states
-        last = states[: -1 - MAX_LAYERS : -1][: len(states) - 1]
-        if self.how == "cls":
-            return torch.cat([state[:, 0] for state in last], dim=1)
-        shown = mask[:, :, None]
-        return torch.cat([(state * shown).sum(1) / shown.sum(1) for state in last], dim=1)
-
-
-def _graph(weights: Weights, tensors: Mapping[str, Tensor]) -> Any:
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.for_model(**{**weights.config, "vocab_size": 8})
-    config.output_hidden_states = True
-    make: Any = AutoModel.from_config
-    bert = make(config, attn_implementation="sdpa", add_pooling_layer=False).eval()
-    bert.load_state_dict({n: t for n, t in tensors.items() if n != WORDS}, strict=False)
-    example = (torch.zeros(2, 16, weights.dimensions), torch.ones(2, 16))
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        return _openvino().convert_model(_Pooling(bert, weights.pooling), example_input=example)
-
-
-def _openvino() -> Any:
+def _open() -> tuple[Any, Callable[..., Any]]:
+    """OpenVINO's engine, and what lays out the graph."""
     try:
         import openvino
+
+        from streamer.encoding.backends.graph import graph
     except ImportError:
         raise DependencyMissing("openvino", "encoder") from None
-    return openvino
+    return openvino.Core(), graph

@@ -76,7 +76,7 @@ def encoder(
     backend: CountingBackend, fingerprint: str = "fake", head: Head | None = None
 ) -> Encoder:
     one = model(backend, fingerprint, head)
-    return Encoder(weights=None, description=one, review=one)  # type: ignore[arg-type]
+    return Encoder(None, None, None, 0, one, one)  # type: ignore[arg-type]
 
 
 def service(backend: CountingBackend, **options: object) -> EncodingService:

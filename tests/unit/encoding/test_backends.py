@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,12 +69,23 @@ def test_pooled_states_are_those_of_transformers(
     np.testing.assert_allclose(found, from_transformers(weights, batch, layers), atol=2e-4)
 
 
-def test_first_token_pooling_takes_the_first_token(weights: Weights, batch: list[Tokens]) -> None:
-    from dataclasses import replace
-
-    first = TorchFlat(replace(weights, pooling="cls"), load_tensors(weights), "fp32")
+@pytest.mark.parametrize("make", [flat, openvino])
+def test_first_token_pooling_takes_the_first_token(
+    make: Make, weights: Weights, batch: list[Tokens]
+) -> None:
+    tensors = load_tensors(weights)
+    first = make(replace(weights, pooling="cls"), tensors)
     lone = np.concatenate([first.forward([text]) for text in batch])
     np.testing.assert_allclose(first.forward(batch), lone, atol=1e-4)
-    assert not np.allclose(
-        first.forward(batch), flat(weights, load_tensors(weights)).forward(batch)
-    )
+    assert not np.allclose(first.forward(batch), make(weights, tensors).forward(batch))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu_new"])
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+def test_openvino_gives_what_torch_gives_for_every_kind_of_model(
+    kind: str, activation: str, weights: Weights, batch: list[Tokens]
+) -> None:
+    config = {**weights.config, "model_type": kind, "hidden_act": activation}
+    other, tensors = replace(weights, config=config), load_tensors(weights)
+    found, expected = (make(other, tensors).forward(batch) for make in (openvino, flat))
+    np.testing.assert_allclose(found, expected, atol=2e-4)

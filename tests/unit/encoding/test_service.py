@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 from streamer.encoding.batcher import Priority
+from streamer.encoding.cache import Encoded, MemoryCache
 from streamer.encoding.forward import ModelBroken
 from streamer.encoding.projection import description_bytes, normalised
 from streamer.encoding.sentiment import Head
@@ -61,6 +62,26 @@ def test_equal_texts_are_encoded_once() -> None:
     mine = service(backend)
     run(mine, all_of(mine, ["same", "other"] * 50))
     assert sorted(backend.texts) == ["other", "same"]
+
+
+def test_a_cache_that_takes_its_time_holds_up_no_answer() -> None:
+    keeping = threading.Event()
+
+    class Slow(MemoryCache):
+        def put_many(self, entries: Iterable[tuple[bytes, Encoded]]) -> None:
+            assert keeping.wait(10)
+            super().put_many(entries)
+
+    backend = CountingBackend()
+    serving = service(backend, cache=Slow(10))
+
+    async def work() -> None:
+        await serving.encode(text("dress"))
+        keeping.set()
+        await serving.encode(text("dress"))
+
+    run(serving, work())
+    assert backend.texts == ["dress"]
 
 
 def test_a_text_that_fails_alone_is_refused_and_its_neighbours_are_not() -> None:

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from streamer.learning.baselines import BASELINES, Baseline, Given
 from streamer.learning.dataset import Dataset
 from streamer.learning.evaluate import weighted_auc
+from streamer.learning.train import gap
 from streamer.state.features import FEATURES
 
 BUYERS = FEATURES.index("buyers")
@@ -64,3 +65,10 @@ def test_a_baseline_finds_what_it_looks_at_and_never_reads_the_tests_labels(
         assert roc_auc_score(test.label, score) > 0.9
     blind = replace(given_, test=replace(test, label=1 - test.label, outcome=-test.outcome))
     np.testing.assert_allclose(baseline.rank(blind), score)
+
+
+def test_the_gap_is_how_far_scores_are_from_those_at_first_sight() -> None:
+    data, _ = launches(np.random.default_rng(0), 0, 50)
+    cold = replace(data, age=np.where(data.age == 0.0, -1.0, 7.0))
+    logit = np.where(cold.age < 0, 0.5, np.where(np.arange(100) % 2, 2.0, -1.5))
+    assert gap(cold, logit) == {7.0: pytest.approx(1.75)}

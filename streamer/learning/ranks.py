@@ -1,0 +1,59 @@
+"""Processes that learn one model together, as `torchrun` starts them; alone, all of it is nothing.
+
+The first of them, rank 0, does the work of one that is alone. The others only learn along.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar, cast
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(hours=6)
+"""How long the others wait while the first replays and fits trees."""
+
+
+@contextmanager
+def together() -> Iterator[bool]:
+    """Joins the processes that `torchrun` started, if it did. Gives whether this is the first."""
+    if not distributed.is_torchelastic_launched():
+        yield True
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield rank() == 0
+    finally:
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def count() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def shared(value: T) -> T:
+    """The first's value, in every process."""
+    if count() == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values)
+    return values[0]
+
+
+def parallel(network: nn.Sequential) -> nn.Module:
+    """The network with its gradients averaged over the processes."""
+    return cast(nn.Module, DistributedDataParallel(network)) if count() > 1 else network
