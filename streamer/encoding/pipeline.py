@@ -182,7 +182,13 @@ class Pipeline:
         """On the thread that looks texts up: the next text finds these, and no stream waits for
         the cache."""
         some = [(w.key, r) for w, r in zip(batch, results, strict=True) if isinstance(r, Encoded)]
-        asyncio.get_running_loop().run_in_executor(self._preparing, self._cache.put_many, some)
+        loop = asyncio.get_running_loop()
+        remembering = loop.run_in_executor(self._preparing, self._cache.put_many, some)
+        remembering.add_done_callback(self._remembered)
+
+    def _remembered(self, remembering: asyncio.Future[None]) -> None:
+        if not remembering.cancelled() and (error := remembering.exception()):
+            self._break(error)
 
     def _ended(self, thread: ThreadPoolExecutor, task: asyncio.Task[None]) -> None:
         """An error that ends a stage ends the pipeline."""
@@ -193,6 +199,10 @@ class Pipeline:
             self._threads.discard(thread)
             thread.shutdown(wait=False)
             return
+        self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        """Every request from now on gets this error."""
         if not isinstance(error, StreamerError):
             error = StreamerError(f"the encoder broke: {type(error).__name__}: {error}")
         self.failure = error

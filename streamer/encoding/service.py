@@ -59,7 +59,7 @@ class EncodingService:
         self._pipeline = Pipeline(
             encoder,
             self._limits(encoder),
-            cache or MemoryCache(CACHE_SIZE),
+            MemoryCache(CACHE_SIZE) if cache is None else cache,
             self._observer,
             forward_timeout_seconds,
         )

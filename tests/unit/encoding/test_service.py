@@ -17,7 +17,7 @@ from streamer.encoding.forward import ModelBroken
 from streamer.encoding.projection import description_bytes, normalised
 from streamer.encoding.sentiment import Head
 from streamer.encoding.service import ROOM, EncodingService
-from streamer.errors import BadEvent, Stalled
+from streamer.errors import BadEvent, Stalled, StreamerError
 from tests.unit.encoding.fakes import (
     DIMENSIONS,
     CountingBackend,
@@ -82,6 +82,21 @@ def test_a_cache_that_takes_its_time_holds_up_no_answer() -> None:
 
     run(serving, work())
     assert backend.texts == ["dress"]
+
+
+def test_a_cache_that_breaks_ends_the_service() -> None:
+    class Broken(MemoryCache):
+        def put_many(self, entries: Iterable[tuple[bytes, Encoded]]) -> None:
+            raise MemoryError
+
+    serving = service(CountingBackend(), cache=Broken(10))
+
+    async def work() -> None:
+        for number in range(100):
+            await serving.encode(text(f"dress {number}"))
+
+    with pytest.raises(StreamerError, match="the encoder broke: MemoryError"):
+        run(serving, work())
 
 
 def test_a_text_that_fails_alone_is_refused_and_its_neighbours_are_not() -> None:
