@@ -95,7 +95,6 @@ class Outputs:
         new = worth & (places == 0)
         places[new] = told.more([judged.items.ids[p] for p in np.flatnonzero(new).tolist()])
         rows = places[worth]
-        told.stage[places[new]] = _UNKNOWN
         self._watch_gap(rows, judged.scores.stage[worth], probability[worth])
         told.version[rows], told.probability[rows] = versions[worth], probability[worth]
         told.time[rows], told.at[rows] = judged.time, at
@@ -138,7 +137,9 @@ class _Told:
 
     def more(self, ids: Sequence[str]) -> list[int]:
         """Places for items that have none; those remembered for longest give way."""
-        return [self._take(item_id) for item_id in ids]
+        places = [self._take(item_id) for item_id in ids]
+        self.stage[places] = _UNKNOWN
+        return places
 
     def _take(self, item_id: str) -> int:
         place = self._next

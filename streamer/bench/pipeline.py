@@ -38,13 +38,11 @@ from streamer.bench.paced import Latency, latency
 from streamer.bench.peers import has_pathway, quix_streams_python
 from streamer.bench.plot import draw, drawable
 from streamer.bench.servers import servers
-from streamer.bench.workplace import Workplace
+from streamer.bench.workplace import RETENTION_DAYS, Workplace
 from streamer.errors import ConfigurationError
 from streamer.report import Results, writable
 from streamer.settings import Settings
 
-RETENTION_DAYS = 1000.0
-"""The events are years old; no item of theirs expires."""
 PACED_SHARES = (0.1, 0.5, 0.8)
 HALF_LOAD = 0.5
 LINE_CHARACTERS = 300

@@ -22,7 +22,7 @@ import msgspec
 from streamer.bench.journey import journey
 from streamer.bench.listening import listening
 from streamer.bench.servers import servers
-from streamer.bench.workplace import WORKER, Workplace, environment
+from streamer.bench.workplace import RETENTION_DAYS, WORKER, Workplace, environment
 from streamer.embedded import Child
 from streamer.errors import StreamerError
 from streamer.publish import Publisher
@@ -33,7 +33,6 @@ from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
 COPY = "copy-of-the-one-in-use"
-RETENTION_DAYS = 1000.0
 TICK_SECONDS = 0.01
 WARM_SECONDS = 5.0
 AROUND_SECONDS = 2.0

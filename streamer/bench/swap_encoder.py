@@ -25,7 +25,6 @@ from streamer.bench.readings import change, compared, taking_turns
 from streamer.bench.servers import servers
 from streamer.bench.swap import (
     AROUND_SECONDS,
-    RETENTION_DAYS,
     TICK_SECONDS,
     WARM_SECONDS,
     Plan,
@@ -33,6 +32,7 @@ from streamer.bench.swap import (
     until,
 )
 from streamer.bench.through_kafka import own, reading, running
+from streamer.bench.workplace import RETENTION_DAYS
 from streamer.broker import create_topics
 from streamer.encoding import sentiment
 from streamer.encoding.weights import Weights, resolve

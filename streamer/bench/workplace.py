@@ -27,6 +27,8 @@ from streamer.state.store import Store
 from streamer.state.tally import tally
 from streamer.topology import ITEM_SCORES, NEW_ITEMS, USER_BEHAVIOUR
 
+RETENTION_DAYS = 1000.0
+"""The events are years old; no item of theirs expires."""
 PORTION_RECORDS = 5000
 CATALOGUE_SECONDS = 120.0
 Command = Sequence[str]

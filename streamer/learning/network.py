@@ -34,9 +34,9 @@ class NetworkOptions:
 
     ``batch`` examples are those of one pass, over all processes; ``accumulate`` passes make a step.
     ``imitation`` is the weight of what the score at a launch's first look has to learn from the
-    score at this one. With a ``patience``, learning stops when so many epochs have not made the dev AUC better, and the
-    best epoch is kept; without, it goes on to the end. ``mixed`` precision is that of a GPU unless
-    told."""
+    score at this one. With a ``patience``, learning stops when so many epochs have not made the dev
+    AUC better, and the best epoch is kept; without, it goes on to the end. ``mixed`` precision is
+    that of a GPU unless told."""
 
     width: int = 48
     dropout: float = 0.1
