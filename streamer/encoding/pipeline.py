@@ -77,13 +77,14 @@ class Pipeline:
         task.add_done_callback(partial(self._ended, thread))
 
     async def stop(self) -> None:
-        """Lets running batches end; requests that are left are cancelled."""
+        """Lets running batches end, and what was answered reach the cache; requests that are left
+        are cancelled."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         hung = isinstance(self.failure, Stalled)
         for thread in self._threads:
-            await asyncio.to_thread(thread.shutdown, wait=not hung, cancel_futures=True)
+            await asyncio.to_thread(thread.shutdown, wait=not hung)
         for request in list(self._outstanding):
             request.future.cancel()
 

@@ -84,6 +84,24 @@ def test_a_cache_that_takes_its_time_holds_up_no_answer() -> None:
     assert backend.texts == ["dress"]
 
 
+def test_what_was_answered_before_the_stop_reaches_a_slow_cache() -> None:
+    class Slow(MemoryCache):
+        def put_many(self, entries: Iterable[tuple[bytes, Encoded]]) -> None:
+            time.sleep(0.05)
+            super().put_many(entries)
+
+    cache = Slow(10)
+    serving = service(CountingBackend(), cache=cache)
+
+    async def work() -> None:
+        await asyncio.gather(
+            serving.encode(text("dress", "description")), serving.encode(text("fits", "review"))
+        )
+
+    run(serving, work())
+    assert len(cache) == 2
+
+
 def test_a_cache_that_breaks_ends_the_service() -> None:
     class Broken(MemoryCache):
         def put_many(self, entries: Iterable[tuple[bytes, Encoded]]) -> None:
