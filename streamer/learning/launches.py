@@ -14,12 +14,16 @@ from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
 
 LAUNCHES = Launches(day_zero=DAY_ZERO, first_day=90.0, last_day=309.0)
 TEST_FROM_DAY = 220.0
-AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1.0, 3.0, 7.0, 14.0, 28.0)
+AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1 / 24, 1.0, 3.0, 7.0, 14.0, 28.0)
 """First sight is before the first sale; 0 is right after it."""
 AT_AGES = AtAges(LAUNCHES, AGES_DAYS)
 
-_STATE = Path(__file__).parent.parent / "state"
-_SOURCES = Path(__file__).parent.parent / "replay" / "sources"
+_PACKAGE = Path(__file__).parent.parent
+_CODE = (
+    *("events.py", "intake.py", "judge.py", "state/*", "replay/record.py", "replay/sources/*"),
+    *(f"learning/{name}.py" for name in ("replay", "looks", "dataset", "launches")),
+)
+"""What decides what an example is."""
 
 
 def journey(promoted: bool = True) -> CompleteJourney:
@@ -63,9 +67,7 @@ def _key(source: CompleteJourney, fingerprint: str, ages_days: AtAges | AtMoment
     digest = hashlib.sha256()
     for part in (source.about, source.total, LAUNCHES, ages_days, fingerprint):
         digest.update(repr(part).encode())
-    own = Path(__file__).parent
-    mine = [own / f"{name}.py" for name in ("replay", "looks", "dataset")]
-    for code in sorted([*_STATE.iterdir(), *_SOURCES.iterdir(), *mine]):
+    for code in sorted(file for pattern in _CODE for file in _PACKAGE.glob(pattern)):
         if code.suffix in {".py", ".lua"}:
             digest.update(code.read_bytes())
     return digest.hexdigest()[:16]

@@ -16,7 +16,9 @@ AUC, RELIABILITY, PAGE = "auc_by_age.png", "reliability.png", "index.html"
 
 
 def age_name(age: float) -> str:
-    return "first sight" if age < 0 else f"{age:g} d"
+    if age < 0:
+        return "first sight"
+    return f"{24 * age:g} h" if 0 < age < 1 else f"{age:g} d"
 
 
 def draw(found: Evaluation, folder: Path, curve: bytes = b"") -> None:

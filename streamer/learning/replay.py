@@ -69,8 +69,8 @@ class Look:
 class Replay:
     """Feeds records, in time order, to a store that is empty at first.
 
-    ``ages_days`` says at which ages an item is looked at, by its first upsert. ``encode`` gives the encodings of an event's text, applied right after the
-    event; it may give none.
+    ``ages_days`` says at which ages an item is looked at, by its first upsert. ``encode`` gives the
+    encodings of an event's text, applied right after the event; it may give none.
     """
 
     store: Store
@@ -136,10 +136,12 @@ class Replay:
             for age in self.ages_days(event):
                 heappush(self._due, (event.time + max(age, 0.0) * DAY, age, event.item_id))
 
-    def _falling_due(self, before: float) -> dict[str, list[tuple[float, float]]]:
-        """(time, age) of every look that is due before this time, by item, in order."""
+    def _falling_due(self, end: float) -> dict[str, list[tuple[float, float]]]:
+        """(time, age) of every look that is due in a window that ends then, by item, in order. More
+        events of that very moment may follow: a look that is to see them waits, one at first sight
+        must not."""
         found: dict[str, list[tuple[float, float]]] = {}
-        while self._due and self._due[0][0] < before:
+        while self._due and self._due[0][:2] <= (end, AT_FIRST_SIGHT):
             time, age, item_id = heappop(self._due)
             found.setdefault(item_id, []).append((time, age))
         return found

@@ -129,7 +129,9 @@ def examples(
 
 def age_key(age: float) -> str:
     """What metrics call an age in days."""
-    return "first_sight" if age < 0 else f"{age:g}d"
+    if age < 0:
+        return "first_sight"
+    return f"{24 * age:g}h" if 0 < age < 1 else f"{age:g}d"
 
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
