@@ -126,7 +126,17 @@ def _tabulate(found: Evaluation) -> None:
     first = found.rows[0]
     table.add_row("calibration error", *(f"{first.ece[age]:.4f}" for age in ages))
     table.add_row("logit moved since first sight", *(_moved(found, age) for age in ages))
-    Console(width=150).print(table)
+    lead = Table("", *map(age_name, ages), title="ahead by (95 % intervals of the difference)")
+    for row in found.rows[1:]:
+        cells = (first.lead(row)[age] for age in ages)
+        lead.add_row(
+            row.name, *(f"{c.value:+.4f}\n{c.least:+.3f} {c.greatest:+.3f}" for c in cells)
+        )
+    console = Console(width=160)
+    console.print(table)
+    console.print(lead)
+    if found.ceiling is not None:
+        typer.echo(f"whoever knew all but chance, at the first sale: {found.ceiling:.3f}")
 
 
 def _moved(found: Evaluation, age: float) -> str:
@@ -137,6 +147,9 @@ def _report(found: Evaluation, results: Results) -> None:
     from streamer.learning.train import age_key
 
     own, *others = found.rows
+    row_leads = {row.name: own.lead(row) for row in others}
+    if found.ceiling is not None:
+        results.add("evaluate.ceiling.age_0d", found.ceiling, "1")
     for age, interval in own.auc.items():
         name = age_key(age)
         results.add(f"evaluate.auc.age_{name}", interval.value, "1")
@@ -150,5 +163,9 @@ def _report(found: Evaluation, results: Results) -> None:
             results.add(
                 f"evaluate.auc.age_{name}", interval.value, "1", peer=row.name, peer_value=value
             )
+            lead = row_leads[row.name][age]
+            results.add(f"evaluate.lead.age_{name}.{row.name}", lead.value, "1")
+            results.add(f"evaluate.lead.age_{name}.{row.name}.least", lead.least, "1")
+            results.add(f"evaluate.lead.age_{name}.{row.name}.greatest", lead.greatest, "1")
             for seed, one in enumerate(row.by_seed[age]):
                 results.add(f"evaluate.auc.age_{name}.{row.name}.seed_{seed}", one, "1")

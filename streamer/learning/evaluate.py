@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from streamer.errors import ConfigurationError
 from streamer.learning.baselines import BASELINES, Given, runs
-from streamer.learning.dataset import Dataset
+from streamer.learning.ceiling import ceiling
+from streamer.learning.dataset import Dataset, Outcome
 from streamer.learning.fit import FitOptions, fit
-from streamer.learning.metrics import LEVEL, Interval, expected_calibration_error
+from streamer.learning.launches import LAUNCHES
+from streamer.learning.metrics import Interval, expected_calibration_error
 from streamer.learning.steps import Steps, summing
 from streamer.learning.train import examples, gap
 from streamer.registry import Bundle
@@ -27,25 +29,36 @@ AGAIN = "the same, trained again"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to rank: its AUC by age, of the mean score of its seeds' (AUC of each in
-    ``by_seed``), and the calibration error by age where it says probabilities."""
+    """One way to rank, by age: the AUC of the mean score of its seeds', on all launches and then on
+    each resample (``areas``), that of each seed, and the calibration error where it says
+    probabilities."""
 
     name: str
-    auc: dict[float, Interval]
+    areas: dict[float, Floats]
     by_seed: dict[float, list[float]]
     ece: dict[float, float]
+
+    @property
+    def auc(self) -> dict[float, Interval]:
+        return {age: Interval.of(areas) for age, areas in self.areas.items()}
+
+    def lead(self, other: Row) -> dict[float, Interval]:
+        """By how much its AUC is above another's on the same launches."""
+        return {age: Interval.of(mine - other.areas[age]) for age, mine in self.areas.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """``gap`` is the mean distance of the logit an item gets at first sight from the one it gets at
-    each age: how far the cold score was off."""
+    each age: how far the cold score was off. ``ceiling`` is the AUC at the first sale of whoever
+    knew all but chance, where success is counted in buyers."""
 
     bundle: str
     examples: int
     items: int
     rows: list[Row]
     gap: dict[float, float]
+    ceiling: float | None
     test: Dataset
     probability: Floats
 
@@ -57,7 +70,8 @@ def evaluate(
 
     Intervals are of ``resamples`` draws of items. Raises DependencyMissing, ConfigurationError.
     """
-    given = _given(settings, bundle, steps)
+    outcome = bundle.manifest.get("success", {}).get("outcome", "buyers")
+    given = _given(settings, bundle, outcome, steps)
     test = given.test
     draws = _draws(test, resamples)
     own = _scored(bundle.predictor, test)
@@ -77,11 +91,11 @@ def evaluate(
                 done(1)
             rows.append(_row(baseline.name, test, scores, draws, None))
     count = len(np.unique(test.item))
-    return Evaluation(bundle.name, len(test), count, rows, gap(test, own[0]), test, own[1])
+    moved, most = gap(test, own[0]), _ceiling(test) if outcome == "buyers" else None
+    return Evaluation(bundle.name, len(test), count, rows, moved, most, test, own[1])
 
 
-def _given(settings: Settings, bundle: Bundle, steps: Steps) -> Given:
-    outcome = bundle.manifest.get("success", {}).get("outcome", "buyers")
+def _given(settings: Settings, bundle: Bundle, outcome: Outcome, steps: Steps) -> Given:
     train, of = examples(settings, steps, outcome)
     if of.encoder != bundle.encoder:
         raise ConfigurationError(
@@ -122,19 +136,22 @@ def _row(
     probability: Floats | None,
 ) -> Row:
     mean = np.mean(scores, axis=0)
-    intervals, by_seed, errors = {}, {}, {}
+    areas, by_seed, errors = {}, {}, {}
     for age, drawn in draws.items():
         mine = data.age == age
         label = data.label[mine]
-        found = weighted_auc(label, mean[mine], np.vstack([np.ones(mine.sum(), np.int64), drawn]))
-        tail = (1 - LEVEL) / 2
-        least, greatest = np.quantile(found[1:], [tail, 1 - tail])
-        intervals[age] = Interval(float(found[0]), float(least), float(greatest))
         one = np.ones((1, int(mine.sum())), np.int64)
+        areas[age] = weighted_auc(label, mean[mine], np.vstack([one, drawn]))
         by_seed[age] = [float(weighted_auc(label, score[mine], one)[0]) for score in scores]
         if probability is not None:
             errors[age] = expected_calibration_error(label, probability[mine])
-    return Row(name, intervals, by_seed, errors)
+    return Row(name, areas, by_seed, errors)
+
+
+def _ceiling(test: Dataset) -> float:
+    first = test.where(test.age == 0)
+    cohort = (first.launch_day // LAUNCHES.cohort_days).astype(np.int64)
+    return ceiling(first.outcome.astype(np.int64) - 1, cohort, LAUNCHES.quantile)
 
 
 def weighted_auc(label: NDArray[np.int64], score: Floats, weights: NDArray[np.int64]) -> Floats:

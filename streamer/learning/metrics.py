@@ -23,6 +23,13 @@ class Interval(NamedTuple):
     least: float
     greatest: float
 
+    @classmethod
+    def of(cls, values: Floats) -> Interval:
+        """The first of the values, between the bounds of the others."""
+        tail = (1 - LEVEL) / 2
+        least, greatest = np.quantile(values[1:], [tail, 1 - tail])
+        return cls(float(values[0]), float(least), float(greatest))
+
 
 def auc(label: Labels, score: Floats) -> float:
     """Area under the ROC curve; NaN where there is only one outcome."""

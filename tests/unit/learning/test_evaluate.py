@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from streamer.learning.baselines import BASELINES, Baseline, Given
+from streamer.learning.ceiling import ceiling
 from streamer.learning.dataset import Dataset
-from streamer.learning.evaluate import weighted_auc
+from streamer.learning.evaluate import Row, weighted_auc
 from streamer.learning.train import gap
 from streamer.state.features import FEATURES
 
@@ -72,3 +73,21 @@ def test_the_gap_is_how_far_scores_are_from_those_at_first_sight() -> None:
     cold = replace(data, age=np.where(data.age == 0.0, -1.0, 7.0))
     logit = np.where(cold.age < 0, 0.5, np.where(np.arange(100) % 2, 2.0, -1.5))
     assert gap(cold, logit) == {7.0: pytest.approx(1.75)}
+
+
+def test_a_lead_is_the_difference_on_the_same_launches() -> None:
+    areas = np.linspace(0.6, 0.8, 41)
+    one, other = (Row(n, {0.0: areas + by}, {}, {}) for n, by in (("one", 0.01), ("other", 0.0)))
+    assert tuple(one.lead(other)[0.0]) == pytest.approx((0.01, 0.01, 0.01))
+    assert one.auc[0.0].value == pytest.approx(0.61)
+
+
+@pytest.mark.parametrize(
+    ("rates", "least", "most"), [((0.01, 50.0), 0.999, 1.0), ((2.0,), 0.4, 0.65)]
+)
+def test_the_ceiling_is_as_high_as_rates_are_apart(
+    rates: tuple[float, ...], least: float, most: float
+) -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.repeat(rates, 4000 // len(rates)))
+    assert least <= ceiling(counts, np.zeros(len(counts), np.int64), 0.5) <= most
