@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     models = typer.Typer(help="Bundles: which there are, which is in use, promote, undo.")
     for command, example in (
         (list_bundles, "list"),
-        (show, "show launch-20261125-215625"),
+        (show, "show launch-20261126-014128"),
         (compare, "compare launch-20261201-080000"),
         (promote, "promote launch-20261201-080000 --why 'November added'"),
         (rollback, "rollback --why 'odd boards since 10:00'"),
