@@ -29,8 +29,8 @@ AGAIN = "the same, trained again"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to rank, by age: the AUC of the mean score of its seeds', on all launches and then on
-    each resample (``areas``), that of each seed, and the calibration error where it says
+    """One way to rank, by age: its AUC, the mean of its seeds', on all launches and then on each
+    resample (``areas``), that of each seed, and the calibration error where it says
     probabilities."""
 
     name: str
@@ -135,14 +135,14 @@ def _row(
     draws: dict[float, NDArray[np.int64]],
     probability: Floats | None,
 ) -> Row:
-    mean = np.mean(scores, axis=0)
     areas, by_seed, errors = {}, {}, {}
     for age, drawn in draws.items():
         mine = data.age == age
         label = data.label[mine]
         one = np.ones((1, int(mine.sum())), np.int64)
-        areas[age] = weighted_auc(label, mean[mine], np.vstack([one, drawn]))
-        by_seed[age] = [float(weighted_auc(label, score[mine], one)[0]) for score in scores]
+        weights = np.vstack([one, drawn])
+        found = [weighted_auc(label, score[mine], weights) for score in scores]
+        areas[age], by_seed[age] = np.mean(found, axis=0), [float(each[0]) for each in found]
         if probability is not None:
             errors[age] = expected_calibration_error(label, probability[mine])
     return Row(name, areas, by_seed, errors)
