@@ -21,22 +21,25 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Records as columns, in order of offset; ``next`` is the offset to go on from, which lies
-    further than the last record where the log has holes."""
+    """Records as columns, in order of offset, if there are any; what was read begins at ``start``,
+    and ``next`` is the offset to go on from. Both lie apart from the records where the log has
+    holes or marks of transactions."""
 
     offsets: Ints
     timestamps_ms: Ints
     keys: Sequence[bytes | None]
     values: list[bytes | None]
+    start: int
     next: int
 
     @classmethod
-    def of(cls, records: Sequence[Any], next_: int) -> Fetched:
+    def of(cls, records: Sequence[Any], start: int, next_: int) -> Fetched:
         return cls(
             _offsets(records),
             np.fromiter([record.timestamp for record in records], np.int64, len(records)),
             Keys(records),
             [record.value for record in records],
+            start,
             next_,
         )
 
@@ -50,11 +53,14 @@ class Fetched:
             self.timestamps_ms[places],
             self.keys[places],
             self.values[places],
+            self.start,
             self.next,
         )
 
 
 def _offsets(records: Sequence[Any]) -> Ints:
+    if not records:
+        return np.zeros(0, np.int64)
     first, last = records[0].offset, records[-1].offset
     if last - first == len(records) - 1:
         return np.arange(first, last + 1)
@@ -85,7 +91,7 @@ class Portions:
         self._read_to = 0
 
     def take(self, most: int) -> Fetched | None:
-        """Up to ``most`` of the records that are next; None where the fetch is void or holds none.
+        """Up to ``most`` of the records that are next; None where the fetch is void or at its end.
         Raises CorruptRecordException."""
         fetch = self.fetch
         if not fetch.check_assignment(fetch._topic_partition) or not fetch.has_more():
@@ -94,6 +100,7 @@ class Portions:
         # Never used, it would hold what was fetched, and be held by it, until the cyclic collector
         # comes.
         source._records_iterator = None
+        start = source.next_fetch_offset
         while len(self._left) < most and source._records.has_next():
             self._left += _next_batch(source)
             self._read_to = source.next_fetch_offset
@@ -102,7 +109,9 @@ class Portions:
         fetch._update_position()
         if not self._left and not source._records.has_next():
             fetch._partition_records = None
-        return Fetched.of(records, source.next_fetch_offset) if records else None
+        if source.next_fetch_offset == start:
+            return None
+        return Fetched.of(records, start, source.next_fetch_offset)
 
 
 def _next_batch(source: PartitionRecords) -> list[Any]:

@@ -72,7 +72,7 @@ class Filer:
         self._chunks += chunks
 
     def forget(self) -> None:
-        """What was filed may be lost."""
+        """What was filed may be lost, or somebody else may have filed since."""
         self._off.clear()
 
     async def run(self) -> None:
@@ -86,11 +86,11 @@ class Filer:
         scored, self._scored = self._scored, []
         chunks, self._chunks = self._chunks, []
         by_board = filings(scored)
+        self._note_off(by_board)
         if by_board:
             failpoint.passing("filing")
             await patiently(lambda: self._boards.file(by_board))
             failpoint.passing("filed")
-            self._note_off(by_board)
             await self._announce(by_board)
             failpoint.passing("announced")
         for chunk in chunks:

@@ -25,8 +25,9 @@ class _Issued:
 class Lane:
     """One partition from the moment it was assigned or sought until it is revoked or sought again.
 
-    ``position`` is where the next chunk starts. Chunks may finish in any order; ``committable`` is
-    never past one that has not.
+    ``position`` is where the next chunk starts, ``fetched`` how far the log was read: further, where
+    nothing came that a chunk could hold. Chunks may finish in any order; ``committable`` is never
+    past one that has not.
     """
 
     log: str
@@ -37,14 +38,18 @@ class Lane:
     chunks: int = 0
     records: int = 0
     bytes: int = 0
+    fetched: int = field(init=False)
     moved_at: float = field(default_factory=time.monotonic)
     _issued: deque[_Issued] = field(default_factory=deque)
     _by_start: dict[int, _Issued] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.fetched = self.position
+
     def has_room(self) -> bool:
         """Whether another chunk may be handed out; one always may when nothing is in flight.
 
-        Two chunks at most are, one being worked on and the next: while they wait, what comes in
+        Three chunks at most are, two being worked on and the next: while they wait, what comes in
         gathers into one chunk instead of many small ones, the better the busier the worker is.
         """
         return not self.chunks or (
@@ -60,6 +65,7 @@ class Lane:
         self._issued.append(issued)
         self._by_start[chunk.start] = issued
         self.position = chunk.end
+        self.fetched = max(self.fetched, chunk.end)
         self.chunks += 1
         self.records += issued.records
         self.bytes += issued.bytes
@@ -82,17 +88,18 @@ class Lane:
             self.moved_at = time.monotonic()
 
     def committable(self) -> int | None:
-        """The offset up to which everything is done and that was not returned before."""
+        """The offset up to which everything is done and that was not returned before. What is read
+        again, up to ``resume``, was committed before."""
         end = None
         while self._issued and self._issued[0].done:
             end = self._issued.popleft().end
-        return end
+        return None if end is None or end <= self.resume else end
 
     @property
     def unfinished(self) -> int:
         """The first offset that is not done."""
         issued = next((i for i in self._issued if not i.done), None)
-        return self.position if issued is None else issued.start
+        return self.fetched if issued is None else issued.start
 
     @property
     def in_flight(self) -> int:

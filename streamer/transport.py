@@ -147,7 +147,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 fetcher._notify(fetcher._wait_consume_future)
             if isinstance(fetch, FetchError):
                 fetch.check_raise()
-            if some:
+            if some is not None:
                 found[tp] = some
         return found
 
@@ -194,6 +194,7 @@ class ChunkConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.streamer_settings
         self.lanes: dict[TP, Lane] = {}
+        self._asked: dict[TP, Lane] = {}
         self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -206,6 +207,7 @@ class ChunkConsumer(driver.Consumer):
         try:
             assigned = sorted(self.assignment())
             log.info("partitions assigned", partitions=len(assigned))
+            self.lanes.clear()
             await self._open(assigned)
         except StreamerError as error:
             self.app.fail(error)
@@ -216,17 +218,22 @@ class ChunkConsumer(driver.Consumer):
             return
         starts = await self.app.start_offsets(await self.extents(partitions))
         ids = await self.app.topic_ids({tp.topic for tp in partitions})
-        for tp in partitions:
-            read_from, resume = starts[tp.topic, tp.partition]
-            self._new_lane(tp, ids[tp.topic], read_from, resume)
-        await self.seek_wait({tp: self.lanes[tp].position for tp in partitions})
-
-    def _new_lane(self, tp: TP, log_id: str, read_from: int, resume: int) -> None:
         limits = self.settings.in_flight_max_records, self.settings.in_flight_max_bytes
-        self.lanes[tp] = Lane(log_id, resume, read_from, *limits)
-        self._read_offset[tp] = None
-        self._committed_offset[tp] = None
+        lanes = {}
+        for tp in self._still_wanted(partitions):
+            read_from, resume = starts[tp.topic, tp.partition]
+            lanes[tp] = Lane(ids[tp.topic], resume, read_from, *limits)
+            self._read_offset[tp] = None
+            self._committed_offset[tp] = None
+        if lanes:
+            await self.seek_wait({tp: lane.position for tp, lane in lanes.items()})
+        self.lanes |= {tp: lanes[tp] for tp in self._still_wanted(list(lanes))}
         self._room.set()
+
+    def _still_wanted(self, partitions: list[TP]) -> list[TP]:
+        """Those of the partitions that nobody has taken away, or opened, meanwhile."""
+        assigned = self.assignment()
+        return [tp for tp in partitions if tp in assigned and tp not in self.lanes]
 
     async def extents(self, partitions: list[TP]) -> list[Extent]:
         """The partitions as the broker has them now."""
@@ -262,6 +269,7 @@ class ChunkConsumer(driver.Consumer):
             return {}
         if len(ready) < len(active):
             timeout = CROWDED_POLL_SECONDS
+        self._asked = {tp: self.lanes[tp] for tp in ready}
         return await super()._getmany(ready, timeout)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
@@ -275,26 +283,24 @@ class ChunkConsumer(driver.Consumer):
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
             lane = self.lanes.get(tp)
-            if lane is None:
+            if lane is None or lane is not self._asked.get(tp):
                 continue
-            if not await self._follows(tp, lane, int(found.offsets[0])):
+            if found.start != lane.fetched:
+                log.warning(
+                    "the log does not go on",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    expected=lane.fetched,
+                    offset=found.start,
+                )
                 self._reopen_soon(tp)
                 continue
+            lane.fetched = found.next
             for chunk in self._chunks(tp, lane, found):
                 lane.issue(chunk)
                 failpoint.passing("fetched")
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._message(tp, chunk)
-
-    async def _follows(self, tp: TP, lane: Lane, offset: int) -> bool:
-        """Whether a record may follow what was read so far. It may not where the topic was made
-        again, nor where the broker has already dropped what comes in between."""
-        if offset == lane.position:
-            return True
-        if offset > lane.position and (await self.earliest_offsets(tp))[tp] <= lane.position:
-            return True
-        log.warning("the log does not go on", topic=tp.topic, expected=lane.position, offset=offset)
-        return False
 
     def _chunks(self, tp: TP, lane: Lane, found: Fetched) -> Iterator[Chunk]:
         """What was fetched as a chunk, or as two where processing resumes in the middle."""

@@ -66,6 +66,7 @@ class Worker:
         Never from past what is committed: what the state has beyond may not be published yet.
         What lies in the duplicate window before is read again, to be remembered.
         """
+        self.filer.forget()
         phases = self.phases
         kept = [replace(e, phases=phases[e.topic]) for e in extents if e.topic in phases]
         starts = await from_committed([e for e in extents if e.topic not in phases])

@@ -55,6 +55,15 @@ class Log(NamedTuple):
         return [watermark(phase, self.log, self.partition) for phase in self.phases]
 
 
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What was asked for when the store was born, '' where that is not known, and the logs that
+    there were. Offsets of a log made again since are not those that the group has committed."""
+
+    if_empty: str
+    logs: frozenset[str]
+
+
 async def open_logs(
     store: Store, extents: list[Extent], if_empty: IfEmpty = "stop"
 ) -> dict[tuple[str, int], int]:
@@ -63,8 +72,7 @@ async def open_logs(
     Returns by (topic, partition) the offset to read from: where the shard that is furthest behind
     stands. Raises StoreEmpty, StoreMismatch, EventsExpired, WatermarkAhead.
     """
-    born_now = await _ensure_born(store, extents, if_empty)
-    await _begin_logs(store, extents, born_now, if_empty)
+    await _begin_logs(store, extents, await _ensure_born(store, extents, if_empty))
     return await positions(store, extents)
 
 
@@ -118,25 +126,43 @@ def _checked(extent: Extent, behind: int, ahead: int) -> int:
     return behind
 
 
-async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -> bool:
-    """Whether the store is born by this call. Of several workers exactly one gives birth."""
+async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -> Birth:
+    """How the store was born, if not before then by this call: every worker goes by that, also for
+    partitions that it holds only later."""
     record = await store.client.hgetall(store.keys.birth)
     if not record:
-        going_on = [e for e in extents if e.committed]
-        if going_on and if_empty == "stop":
-            where = ", ".join(f"{e.topic}/{e.partition} at {e.committed}" for e in going_on[:3])
-            raise StoreEmpty(
-                f"Redis is empty, but the group has committed offsets ({where}): its state is "
-                "gone; restore Redis, or start with --rebuild (count again from the earliest "
-                "retained event) or --from-now (start counting at the committed offsets)"
-            )
+        if if_empty == "stop":
+            _check_new(extents)
+        logs = sorted({extent.log for extent in extents})
         await store.client.hset(
-            store.keys.birth, mapping={"shards": store.keys.shards, "schema": ITEM.schema}
+            store.keys.birth,
+            mapping={
+                "shards": store.keys.shards,
+                "schema": ITEM.schema,
+                "if_empty": if_empty,
+                "logs": " ".join(logs),
+            },
         )
         failpoint.passing("born")
-        return True
+        record = await store.client.hgetall(store.keys.birth)
     _check_born(record, store)
-    return False
+    return _birth(record)
+
+
+def _birth(record: Mapping[Any, Any]) -> Birth:
+    if_empty, logs = (record.get(field, b"").decode() for field in (b"if_empty", b"logs"))
+    return Birth(if_empty, frozenset(logs.split()))
+
+
+def _check_new(extents: Sequence[Extent]) -> None:
+    going_on = [e for e in extents if e.committed]
+    if going_on:
+        where = ", ".join(f"{e.topic}/{e.partition} at {e.committed}" for e in going_on[:3])
+        raise StoreEmpty(
+            f"Redis knows nothing of what the group has committed ({where}): its state is "
+            "gone; restore Redis, or empty it and start with --rebuild (count again from the "
+            "earliest retained event) or --from-now (start counting at the committed offsets)"
+        )
 
 
 def _check_born(record: Mapping[Any, Any], store: Store) -> None:
@@ -157,16 +183,17 @@ def _check_born(record: Mapping[Any, Any], store: Store) -> None:
         )
 
 
-async def _begin_logs(
-    store: Store, extents: list[Extent], born_now: bool, if_empty: IfEmpty
-) -> None:
+async def _begin_logs(store: Store, extents: list[Extent], birth: Birth) -> None:
     """Writes where counting begins for every log that the store has not met. The start is decided
     first and marked as written last, so that a crash on the way is taken up by whoever is next."""
     for extent in extents:
         name = f"{extent.log}:{extent.partition}"
         if await store.client.hexists(store.keys.birth, f"begun:{name}"):
             continue
-        from_now = born_now and if_empty == "from-now"
+        of_old = extent.log in birth.logs
+        if of_old and birth.if_empty == "stop":
+            _check_new([extent])
+        from_now = of_old and birth.if_empty == "from-now"
         start = extent.earliest if not from_now or extent.committed is None else extent.committed
         await store.client.hsetnx(store.keys.birth, f"start:{name}", str(start))
         decided = await store.client.hget(store.keys.birth, f"start:{name}")

@@ -62,7 +62,7 @@ def fetch(log: bytes, start: int, isolation: int, aborted: list[tuple[int, int]]
 def portions(found: FetchResult, most: int) -> list[Fetched]:
     taken, rest = [], Portions(found)
     while found.has_more():
-        if some := rest.take(most):
+        if (some := rest.take(most)) is not None:
             taken.append(some)
     return taken
 
@@ -96,7 +96,8 @@ def test_the_same_records_come_as_one_by_one(
                 aborted.append((PRODUCER, open_from))
             open_from = None
         at += 1 if kind in (COMMIT, ABORT) else len(values)
-    start = min(start, len(batches[0][2]))
+    kind, _, values = batches[0]
+    start = min(start, 1 if kind in (COMMIT, ABORT) else len(values))
     expected = fetch(log, start, isolation, aborted).getall()
     found = fetch(log, start, isolation, aborted)
     taken = portions(found, most)
@@ -108,7 +109,11 @@ def test_the_same_records_come_as_one_by_one(
         )
     ]
     assert rows == [(r.offset, r.timestamp, r.key, r.value) for r in expected]
-    assert all(some.offsets[-1] < some.next for some in taken)
+    assert all(some.start <= some.offsets[0] for some in taken if len(some))
+    assert all(some.offsets[-1] < some.next for some in taken if len(some))
+    edges = [start, *(some.next for some in taken)]
+    assert [some.start for some in taken] == edges[:-1]
+    assert edges[-1] == at
     assert all(len(some) == most for some in taken[:-1])
     assert all(len(some) <= most for some in taken[-1:])
     assert found._assignment.state_value(PLACE).position == at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -36,9 +36,11 @@ class Shelf:
 
     filed: list[dict[str, list[Filing]]] = field(default_factory=list)
     announced: list[bytes] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     async def file(self, filings: Mapping[str, Sequence[Filing]]) -> None:
         self.filed.append({board: list(some) for board, some in filings.items()})
+        self.meanwhile()
 
     async def publish(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
         self.announced += [key for key, _ in records]
@@ -112,6 +114,16 @@ def test_what_is_off_the_boards_is_filed_once_and_again_when_it_was_on_them_sinc
     assert filed(6, withdrawn=True) == []
     filing.forget()
     assert filed(7, withdrawn=True) == [None]
+
+
+def test_what_comes_back_while_it_is_taken_off_is_taken_off_again_when_it_has_to_be() -> None:
+    filing, shelf = filer()
+    shelf.meanwhile = lambda: filing.add(judged("i", known(), 6, 0.5, LAUNCH))
+    filing.add(judged("i", known(withdrawn=True), 5, 0.5, LAUNCH))
+    assert [f.score for f in flush(filing, shelf)["food"]] == [None]
+    shelf.meanwhile = lambda: None
+    filing.add(judged("i", known(withdrawn=True), 7, 0.5, LAUNCH))
+    assert [f.version for f in flush(filing, shelf)["food"]] == [7]
 
 
 def test_what_the_catalogue_does_not_know_is_filed_nowhere() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -26,13 +26,14 @@ from streamer.transport import ChunkConsumer, ConsumerThread
 PARTITION = TP("topic", 0)
 
 
-def fetched(offsets: Sequence[int], next_: int) -> Fetched:
+def fetched(offsets: Sequence[int], next_: int, start: int | None = None) -> Fetched:
     count = len(offsets)
     return Fetched(
         np.array(offsets, np.int64),
         np.zeros(count, np.int64),
         [b"k"] * count,
         [b"v"] * count,
+        offsets[0] if start is None else start,
         next_,
     )
 
@@ -155,3 +156,76 @@ def test_what_a_fetch_failed_with_is_raised_once() -> None:
     with pytest.raises(TopicAuthorizationFailedError):
         fetch(fetcher, {TP("a", 0)}, 1)
     assert fetch(fetcher, {TP("a", 0)}, 1) == [{}]
+
+
+class Reader:
+    """What `ChunkConsumer.getmany` needs of itself, with one fetch at hand."""
+
+    flow_active, should_stop = True, False
+    highwaters: ClassVar[dict[TP, int]] = {}
+
+    def __init__(self, lanes: dict[TP, Lane], found: dict[TP, Fetched]) -> None:
+        self.lanes, self._asked, self._found = lanes, dict(lanes), found
+        self.reopened: list[TP] = []
+        self.app = SimpleNamespace(
+            consumer_generation_id=1,
+            monitor=SimpleNamespace(track_tp_end_offset=lambda tp, offset: None),
+        )
+        self._reopen_soon = self.reopened.append
+        self._chunk = partial(ChunkConsumer._chunk, cast(ChunkConsumer, self))
+        self._chunks = partial(ChunkConsumer._chunks, cast(ChunkConsumer, self))
+
+    async def _wait_next_records(self, timeout: float) -> tuple[dict[TP, Fetched], set[TP]]:
+        return self._found, set(self._found)
+
+    def highwater(self, tp: TP) -> int:
+        return self.highwaters.get(tp, 0)
+
+    def _message(self, tp: TP, chunk: Chunk) -> Chunk:
+        return chunk
+
+    def read(self, between: Callable[[], None] = lambda: None) -> list[tuple[TP, Chunk]]:
+        async def all_of() -> list[tuple[TP, Chunk]]:
+            found = []
+            async for tp, chunk in ChunkConsumer.getmany(cast(ChunkConsumer, self), 1.0):
+                found.append((tp, cast(Chunk, chunk)))
+                between()
+            return found
+
+        return asyncio.run(all_of())
+
+
+OTHER = TP("topic", 1)
+
+
+def lane(position: int, resume: int = 0) -> Lane:
+    return Lane("log", resume, position, 10**6, 10**9)
+
+
+def test_what_was_fetched_before_a_partition_was_opened_again_is_not_taken_for_what_follows() -> (
+    None
+):
+    some = {PARTITION: fetched([0, 1], 2), OTHER: fetched([1000, 1001], 1002)}
+    reader = Reader({PARTITION: lane(0), OTHER: lane(1000)}, some)
+    again = lane(800, resume=900)
+    found = reader.read(lambda: reader.lanes.update({OTHER: again}))
+    assert [tp for tp, _ in found] == [PARTITION]
+    assert (again.position, again.fetched) == (800, 800)
+
+
+def test_a_fetch_that_does_not_begin_where_the_last_one_ended_is_read_again() -> None:
+    reader = Reader({PARTITION: lane(800)}, {PARTITION: fetched([1000], 1001)})
+    assert reader.read() == []
+    assert reader.reopened == [PARTITION]
+
+
+def test_a_log_that_ends_in_a_mark_of_a_transaction_has_nothing_that_waits() -> None:
+    mine = lane(10)
+    reader = Reader({PARTITION: mine}, {PARTITION: fetched([], 11, start=10)})
+    reader.highwaters = {PARTITION: 11}
+    assert reader.read() == []
+    assert ChunkConsumer.lag(cast(ChunkConsumer, reader)) == {PARTITION: 0}
+    reader._found = {PARTITION: fetched([12], 13, start=11)}
+    ((_, chunk),) = reader.read()
+    assert (chunk.start, chunk.end, chunk.offsets.tolist()) == (10, 13, [12])
+    assert reader.reopened == []

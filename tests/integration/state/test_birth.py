@@ -78,3 +78,32 @@ def test_a_store_of_other_shards_is_refused(redis_url: str) -> None:
             await opened(other, None)
 
     on_a_fresh_store(redis_url, work)
+
+
+def extent(partition: int, committed: int | None) -> Extent:
+    return Extent(LOG, partition, LOG, committed, 3, 100)
+
+
+@pytest.mark.parametrize(("if_empty", "start"), [("rebuild", 3), ("from-now", 60)])
+def test_partitions_that_are_met_later_begin_as_was_asked_for_at_birth(
+    redis_url: str, if_empty: IfEmpty, start: int
+) -> None:
+    async def work(store: Store) -> None:
+        await open_logs(store, [extent(0, 60)], if_empty)
+        found = await open_logs(store, [extent(1, 60), extent(2, None)], "stop")
+        assert found == {(LOG, 1): start, (LOG, 2): 3}
+        made_again = Extent(LOG, 0, "another", 60, 0, 10)
+        assert await open_logs(store, [made_again], "stop") == {(LOG, 0): 0}
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_a_worker_that_has_committed_nothing_gives_birth_for_none_that_have(
+    redis_url: str,
+) -> None:
+    async def work(store: Store) -> None:
+        assert await open_logs(store, [extent(0, None)], "stop") == {(LOG, 0): 3}
+        with pytest.raises(StoreEmpty, match=f"{LOG}/1 at 60"):
+            await open_logs(store, [extent(1, 60)], "stop")
+
+    on_a_fresh_store(redis_url, work)
