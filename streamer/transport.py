@@ -195,6 +195,7 @@ class ChunkConsumer(driver.Consumer):
         self.settings: Settings = self.app.streamer_settings
         self.lanes: dict[TP, Lane] = {}
         self._asked: dict[TP, Lane] = {}
+        self._opening: dict[TP, float] = {}
         self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -216,6 +217,7 @@ class ChunkConsumer(driver.Consumer):
     async def _open(self, partitions: list[TP]) -> None:
         if not partitions:
             return
+        self._opening |= dict.fromkeys(partitions, time.monotonic())
         starts = await self.app.start_offsets(await self.extents(partitions))
         ids = await self.app.topic_ids({tp.topic for tp in partitions})
         limits = self.settings.in_flight_max_records, self.settings.in_flight_max_bytes
@@ -228,6 +230,8 @@ class ChunkConsumer(driver.Consumer):
         if lanes:
             await self.seek_wait({tp: lane.position for tp, lane in lanes.items()})
         self.lanes |= {tp: lanes[tp] for tp in self._still_wanted(list(lanes))}
+        for tp in partitions:
+            self._opening.pop(tp, None)
         self._room.set()
 
     def _still_wanted(self, partitions: list[TP]) -> list[TP]:
@@ -257,6 +261,7 @@ class ChunkConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self.lanes.pop(tp, None)
+            self._opening.pop(tp, None)
 
     # Fetching
 
@@ -424,24 +429,29 @@ class ChunkConsumer(driver.Consumer):
 
     @Service.task
     async def _watch_progress(self) -> None:
-        """Ends the process when partitions are assigned and events wait, but nothing moves: Faust
-        has been seen to idle for ever, and a process that does not run is at least restarted."""
+        """Ends the process when partitions are assigned and nothing moves though events wait, or
+        where to read from can't be found out: Faust has been seen to idle for ever, and a process
+        that does not run is at least restarted."""
         limit = self.settings.stall_timeout_seconds
         async for _ in self.itertimer(min(5.0, limit / 3), name="progress"):
-            now = time.monotonic()
-            for tp, waiting in self.lag().items():
-                lane = self.lanes.get(tp)
-                if lane and not waiting:
-                    lane.moved_at = now
-                elif lane and now - lane.moved_at > limit:
-                    log.critical(
-                        "stalled: events wait and nothing moves; ending the process",
-                        topic=tp.topic,
-                        partition=tp.partition,
-                        waiting=waiting,
-                        seconds=round(now - lane.moved_at),
-                    )
-                    os._exit(Stalled.exit_code)
+            if stalled := self._stalled(time.monotonic() - limit):
+                log.critical(
+                    "stalled: events wait and nothing moves; ending the process",
+                    topic=stalled.topic,
+                    partition=stalled.partition,
+                    waiting=self.lag().get(stalled),
+                    seconds=round(limit),
+                )
+                os._exit(Stalled.exit_code)
+
+    def _stalled(self, since: float) -> TP | None:
+        """A partition that has not moved since then and should have."""
+        lag = self.lag()
+        for tp, lane in self.lanes.items():
+            if not lag[tp]:
+                lane.moved_at = time.monotonic()
+        still = {tp: lane.moved_at for tp, lane in self.lanes.items()} | self._opening
+        return next((tp for tp, moved_at in still.items() if moved_at < since), None)
 
 
 class _Handle:

@@ -300,7 +300,7 @@ def test_a_worker_that_makes_no_progress_ends_with_a_code_of_its_own(
 def test_a_worker_without_anything_to_do_does_not_count_as_stalled(
     broker_address: str, redis_url: str, tmp_path: Path
 ) -> None:
-    settings = own_group(broker_address, redis_url, stall_timeout_seconds=1.0)
+    settings = own_group(broker_address, redis_url, stall_timeout_seconds=4.0)
     with running(settings, tmp_path, "worker") as (worker,):
-        asyncio.run(asyncio.sleep(4 * settings.stall_timeout_seconds))
+        asyncio.run(asyncio.sleep(2 * settings.stall_timeout_seconds))
         assert worker.child.alive

@@ -167,6 +167,8 @@ class Reader:
     def __init__(self, lanes: dict[TP, Lane], found: dict[TP, Fetched]) -> None:
         self.lanes, self._asked, self._found = lanes, dict(lanes), found
         self.reopened: list[TP] = []
+        self._opening: dict[TP, float] = {}
+        self.lag: Callable[[], dict[TP, int]] = lambda: ChunkConsumer.lag(cast(Any, self))
         self.app = SimpleNamespace(
             consumer_generation_id=1,
             monitor=SimpleNamespace(track_tp_end_offset=lambda tp, offset: None),
@@ -224,8 +226,21 @@ def test_a_log_that_ends_in_a_mark_of_a_transaction_has_nothing_that_waits() -> 
     reader = Reader({PARTITION: mine}, {PARTITION: fetched([], 11, start=10)})
     reader.highwaters = {PARTITION: 11}
     assert reader.read() == []
-    assert ChunkConsumer.lag(cast(ChunkConsumer, reader)) == {PARTITION: 0}
+    assert reader.lag() == {PARTITION: 0}
     reader._found = {PARTITION: fetched([12], 13, start=11)}
     ((_, chunk),) = reader.read()
     assert (chunk.start, chunk.end, chunk.offsets.tolist()) == (10, 13, [12])
     assert reader.reopened == []
+
+
+@pytest.mark.parametrize(("waiting", "opening"), [(0, False), (3, False), (0, True)])
+def test_a_partition_stalls_that_has_events_or_is_still_to_be_opened(
+    waiting: int, opening: bool
+) -> None:
+    mine = lane(10)
+    mine.moved_at = 100.0
+    reader = Reader({PARTITION: mine}, {})
+    reader._opening = {OTHER: 100.0} if opening else {}
+    reader.lag = lambda: {PARTITION: waiting}
+    stalled = ChunkConsumer._stalled(cast(ChunkConsumer, reader), 200.0)
+    assert stalled == (OTHER if opening else PARTITION if waiting else None)
