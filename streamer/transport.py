@@ -196,6 +196,7 @@ class ChunkConsumer(driver.Consumer):
         self.lanes: dict[TP, Lane] = {}
         self._asked: dict[TP, Lane] = {}
         self._opening: dict[TP, float] = {}
+        self._dropped: set[TP] = set()
         self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -218,6 +219,7 @@ class ChunkConsumer(driver.Consumer):
         if not partitions:
             return
         self._opening |= dict.fromkeys(partitions, time.monotonic())
+        self._dropped.difference_update(partitions)
         starts = await self.app.start_offsets(await self.extents(partitions))
         ids = await self.app.topic_ids({tp.topic for tp in partitions})
         limits = self.settings.in_flight_max_records, self.settings.in_flight_max_bytes
@@ -232,6 +234,8 @@ class ChunkConsumer(driver.Consumer):
         self.lanes |= {tp: lanes[tp] for tp in self._still_wanted(list(lanes))}
         for tp in partitions:
             self._opening.pop(tp, None)
+        for tp in self._dropped & lanes.keys():
+            self._reopen_soon(tp)
         self._room.set()
 
     def _still_wanted(self, partitions: list[TP]) -> list[TP]:
@@ -289,6 +293,7 @@ class ChunkConsumer(driver.Consumer):
                 return
             lane = self.lanes.get(tp)
             if lane is None or lane is not self._asked.get(tp):
+                self._drop(tp)
                 continue
             if found.start != lane.fetched:
                 log.warning(
@@ -306,6 +311,14 @@ class ChunkConsumer(driver.Consumer):
                 failpoint.passing("fetched")
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._message(tp, chunk)
+
+    def _drop(self, tp: TP) -> None:
+        """What was fetched for a lane that is gone may be of what was there before the partition was
+        sought, or of what the new lane waits for: it is sought once more."""
+        if tp in self.lanes:
+            self._reopen_soon(tp)
+        else:
+            self._dropped.add(tp)
 
     def _chunks(self, tp: TP, lane: Lane, found: Fetched) -> Iterator[Chunk]:
         """What was fetched as a chunk, or as two where processing resumes in the middle."""

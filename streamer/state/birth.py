@@ -133,16 +133,9 @@ async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -
     if not record:
         if if_empty == "stop":
             _check_new(extents)
-        logs = sorted({extent.log for extent in extents})
-        await store.client.hset(
-            store.keys.birth,
-            mapping={
-                "shards": store.keys.shards,
-                "schema": ITEM.schema,
-                "if_empty": if_empty,
-                "logs": " ".join(logs),
-            },
-        )
+        own = {"shards": store.keys.shards, "schema": ITEM.schema, "if_empty": if_empty}
+        mapping: dict[Any, Any] = {**own, **{f"met:{extent.log}": 1 for extent in extents}}
+        await store.client.hset(store.keys.birth, mapping=mapping)
         failpoint.passing("born")
         record = await store.client.hgetall(store.keys.birth)
     _check_born(record, store)
@@ -150,8 +143,9 @@ async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -
 
 
 def _birth(record: Mapping[Any, Any]) -> Birth:
-    if_empty, logs = (record.get(field, b"").decode() for field in (b"if_empty", b"logs"))
-    return Birth(if_empty, frozenset(logs.split()))
+    met = [field.decode() for field in record if field.startswith(b"met:")]
+    logs = frozenset(field.removeprefix("met:") for field in met)
+    return Birth(record.get(b"if_empty", b"").decode(), logs)
 
 
 def _check_new(extents: Sequence[Extent]) -> None:

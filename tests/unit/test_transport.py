@@ -174,6 +174,8 @@ class Reader:
             monitor=SimpleNamespace(track_tp_end_offset=lambda tp, offset: None),
         )
         self._reopen_soon = self.reopened.append
+        self._dropped: set[TP] = set()
+        self._drop = partial(ChunkConsumer._drop, cast(ChunkConsumer, self))
         self._chunk = partial(ChunkConsumer._chunk, cast(ChunkConsumer, self))
         self._chunks = partial(ChunkConsumer._chunks, cast(ChunkConsumer, self))
 
@@ -213,6 +215,7 @@ def test_what_was_fetched_before_a_partition_was_opened_again_is_not_taken_for_w
     found = reader.read(lambda: reader.lanes.update({OTHER: again}))
     assert [tp for tp, _ in found] == [PARTITION]
     assert (again.position, again.fetched) == (800, 800)
+    assert reader.reopened == [OTHER], "or what it waits for would never come"
 
 
 def test_a_fetch_that_does_not_begin_where_the_last_one_ended_is_read_again() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamer.errors import StoreEmpty, StoreMismatch
+from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.settings import Settings
 from streamer.state.birth import Extent, IfEmpty, open_logs
 from streamer.state.connection import connected
@@ -105,5 +105,16 @@ def test_a_worker_that_has_committed_nothing_gives_birth_for_none_that_have(
         assert await open_logs(store, [extent(0, None)], "stop") == {(LOG, 0): 3}
         with pytest.raises(StoreEmpty, match=f"{LOG}/1 at 60"):
             await open_logs(store, [extent(1, 60)], "stop")
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_a_log_that_lacks_what_the_state_needs_or_has_counted_is_refused(redis_url: str) -> None:
+    async def work(store: Store) -> None:
+        assert await opened(store, None) == 3
+        with pytest.raises(EventsExpired, match="offsets 3 to 9 are lost"):
+            await open_logs(store, [Extent(LOG, 0, LOG, 3, 10, 100)])
+        with pytest.raises(WatermarkAhead, match="up to offset 3, but the broker's log ends at 2"):
+            await open_logs(store, [Extent(LOG, 0, LOG, 2, 0, 2)])
 
     on_a_fresh_store(redis_url, work)
