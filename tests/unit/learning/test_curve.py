@@ -13,7 +13,6 @@ from streamer.learning import teacher
 from streamer.learning.curve import Curves
 from streamer.learning.evaluate import Evaluation, Row
 from streamer.learning.fit import FitOptions, fit
-from streamer.learning.metrics import Interval
 from streamer.learning.network import NetworkOptions
 from streamer.learning.pictures import draw
 from streamer.learning.tensorboard import Board
@@ -47,8 +46,8 @@ def test_a_bundle_keeps_its_curve_and_the_page_of_an_evaluation_shows_it(tmp_pat
     registry.save(tmp_path, "launch-1", random_predictor(), about, "card", PNG)
     model = registry.load(tmp_path, "launch-1")
     test = launches(400)
-    row = Row(model.name, {0.0: Interval(0.9, 0.8, 1.0)}, {0.0: [0.9]}, {0.0: 0.01})
-    found = Evaluation(model.name, 400, 400, [row], {}, test, np.linspace(0, 1, 400))
+    row = Row(model.name, {0.0: np.array([0.9, 0.8, 1.0])}, {0.0: [0.9]}, {0.0: 0.01})
+    found = Evaluation(model.name, 400, 400, [row], {}, 0.95, test, np.linspace(0, 1, 400))
     draw(found, tmp_path / "with", model.curve)
     draw(found, tmp_path / "without")
     assert (tmp_path / "with" / "learning.png").read_bytes() == PNG
