@@ -117,18 +117,18 @@ def _launch(
 def _tabulate(found: Evaluation) -> None:
     from streamer.learning.pictures import age_name
 
-    ages = list(found.rows[0].auc)
+    ages = list(found.rows[0].areas)
     title = f"AUC on {found.items:,} launches (95 % bootstrap intervals)"
     table = Table("", *map(age_name, ages), title=title)
     for row in found.rows:
-        cells = (row.auc[age] for age in ages)
+        cells = (row.auc(age) for age in ages)
         table.add_row(row.name, *(f"{c.value:.4f}\n{c.least:.3f}-{c.greatest:.3f}" for c in cells))
     first = found.rows[0]
     table.add_row("calibration error", *(f"{first.ece[age]:.4f}" for age in ages))
     table.add_row("logit moved since first sight", *(_moved(found, age) for age in ages))
     lead = Table("", *map(age_name, ages), title="ahead by (95 % intervals of the difference)")
     for row in found.rows[1:]:
-        cells = (first.lead(row)[age] for age in ages)
+        cells = (first.lead(row, age) for age in ages)
         lead.add_row(
             row.name, *(f"{c.value:+.4f}\n{c.least:+.3f} {c.greatest:+.3f}" for c in cells)
         )
@@ -147,11 +147,10 @@ def _report(found: Evaluation, results: Results) -> None:
     from streamer.learning.train import age_key
 
     own, *others = found.rows
-    row_leads = {row.name: own.lead(row) for row in others}
     if found.ceiling is not None:
         results.add("evaluate.ceiling.age_0d", found.ceiling, "1")
-    for age, interval in own.auc.items():
-        name = age_key(age)
+    for age in own.areas:
+        name, interval = age_key(age), own.auc(age)
         results.add(f"evaluate.auc.age_{name}", interval.value, "1")
         results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
         results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")
@@ -159,11 +158,11 @@ def _report(found: Evaluation, results: Results) -> None:
         if age in found.gap:
             results.add(f"evaluate.gap.age_{name}", found.gap[age], "1")
         for row in others:
-            value = row.auc[age].value
+            value = row.auc(age).value
             results.add(
                 f"evaluate.auc.age_{name}", interval.value, "1", peer=row.name, peer_value=value
             )
-            lead = row_leads[row.name][age]
+            lead = own.lead(row, age)
             results.add(f"evaluate.lead.age_{name}.{row.name}", lead.value, "1")
             results.add(f"evaluate.lead.age_{name}.{row.name}.least", lead.least, "1")
             results.add(f"evaluate.lead.age_{name}.{row.name}.greatest", lead.greatest, "1")

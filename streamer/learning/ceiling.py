@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.learning.metrics import auc
+from streamer.learning.metrics import above, auc
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,7 +31,7 @@ def ceiling(to_come: Ints, cohort: Ints, quantile: float, seed: int = 0) -> floa
     for _ in range(DRAWS):
         chosen = (rng.random((len(to_come), 1)) > posterior.cumsum(axis=1)).sum(axis=1)
         rate = rates[np.minimum(chosen, RATES - 1)]
-        found.append(auc(_above(rng.poisson(rate), cohort, quantile), rate))
+        found.append(auc(above(rng.poisson(rate), cohort, quantile), rate))
     return float(np.mean(found))
 
 
@@ -45,11 +45,3 @@ def _posterior(counts: Ints, rates: Floats) -> Floats:
         posterior: Floats = joint / joint.sum(axis=1, keepdims=True)
         weight = posterior.mean(axis=0)
     return posterior
-
-
-def _above(outcome: Ints, cohort: Ints, quantile: float) -> Ints:
-    label = np.zeros(len(outcome), np.int64)
-    for one in np.unique(cohort):
-        mine = cohort == one
-        label[mine] = outcome[mine] > np.quantile(outcome[mine], quantile)
-    return label

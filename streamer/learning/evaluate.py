@@ -38,13 +38,12 @@ class Row:
     by_seed: dict[float, list[float]]
     ece: dict[float, float]
 
-    @property
-    def auc(self) -> dict[float, Interval]:
-        return {age: Interval.of(areas) for age, areas in self.areas.items()}
+    def auc(self, age: float) -> Interval:
+        return Interval.of(self.areas[age])
 
-    def lead(self, other: Row) -> dict[float, Interval]:
+    def lead(self, other: Row, age: float) -> Interval:
         """By how much its AUC is above another's on the same launches."""
-        return {age: Interval.of(mine - other.areas[age]) for age, mine in self.areas.items()}
+        return Interval.of(self.areas[age] - other.areas[age])
 
 
 @dataclass(frozen=True, slots=True)

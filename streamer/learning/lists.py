@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.learning.metrics import LEVEL, Interval
+from streamer.learning.metrics import Interval
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,6 +57,4 @@ def mean_interval(value: Floats, user: Ints, drawn: Ints) -> Interval:
     total = np.bincount(user, value, drawn.shape[1])
     count = np.bincount(user, minlength=drawn.shape[1])
     means = (drawn @ total) / (drawn @ count)
-    tail = (1 - LEVEL) / 2
-    least, greatest = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(value.mean()), float(least), float(greatest))
+    return Interval.of(np.append(value.mean(), means))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ class Interval(NamedTuple):
         tail = (1 - LEVEL) / 2
         least, greatest = np.quantile(values[1:], [tail, 1 - tail])
         return cls(float(values[0]), float(least), float(greatest))
+
+
+def above(values: Floats, group: NDArray[Any], quantile: float) -> Labels:
+    """1 where a value is strictly above the quantile of its group's, else 0."""
+    label = np.zeros(len(values), np.int64)
+    for one in np.unique(group):
+        mine = group == one
+        label[mine] = values[mine] > np.quantile(values[mine], quantile)
+    return label
 
 
 def auc(label: Labels, score: Floats) -> float:

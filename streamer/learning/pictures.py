@@ -10,15 +10,15 @@ import numpy as np
 from streamer.errors import DependencyMissing
 from streamer.learning.evaluate import Evaluation
 from streamer.learning.metrics import CALIBRATION_BINS
+from streamer.learning.train import age_key
 from streamer.registry.bundles import CURVE
 
 AUC, RELIABILITY, PAGE = "auc_by_age.png", "reliability.png", "index.html"
 
 
 def age_name(age: float) -> str:
-    if age < 0:
-        return "first sight"
-    return f"{24 * age:g} h" if 0 < age < 1 else f"{age:g} d"
+    key = age_key(age)
+    return "first sight" if age < 0 else f"{key[:-1]} {key[-1]}"
 
 
 def draw(found: Evaluation, folder: Path, curve: bytes = b"") -> None:
@@ -29,11 +29,11 @@ def draw(found: Evaluation, folder: Path, curve: bytes = b"") -> None:
     except ImportError:
         raise DependencyMissing("matplotlib (for the pictures)", "learning") from None
     folder.mkdir(parents=True, exist_ok=True)
-    ages = list(found.rows[0].auc)
+    ages = list(found.rows[0].areas)
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for row in found.rows:
-        of = [row.auc[age] for age in ages]
+        of = [row.auc(age) for age in ages]
         style = "-" if row.ece else "--"
         axes.plot(range(len(ages)), [i.value for i in of], style, marker="o", label=row.name)
         axes.fill_between(
@@ -72,9 +72,8 @@ def _page(found: Evaluation, ages: list[float], *, learnt: bool) -> str:
     body = "".join(
         f"<tr><td>{escape(row.name)}</td>"
         + "".join(
-            f"<td>{row.auc[a].value:.3f} <small>{row.auc[a].least:.3f}–{row.auc[a].greatest:.3f}"
-            "</small></td>"
-            for a in ages
+            f"<td>{i.value:.3f} <small>{i.least:.3f}–{i.greatest:.3f}</small></td>"
+            for i in map(row.auc, ages)
         )
         + "</tr>"
         for row in found.rows

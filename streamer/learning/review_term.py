@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold
 
 from streamer.events import Behaviour
 from streamer.learning.looks import Looks
-from streamer.learning.metrics import auc, expected_calibration_error
+from streamer.learning.metrics import above, auc, expected_calibration_error
 from streamer.replay.record import Source
 from streamer.scoring.predictor import Predictor
 from streamer.state.features import FEATURES
@@ -82,8 +82,8 @@ def examples(looks: Looks, source: Source, recommended: Mapping[str, int]) -> Ex
     age = looks.age[known]
     return Examples(
         x=looks.x[known],
-        label=_above(share[known], age, 0.5),
-        many=_above(count[known].astype(np.float64), age, LATER_QUANTILE),
+        label=above(share[known], age, 0.5),
+        many=above(count[known].astype(np.float64), age, LATER_QUANTILE),
         age=age,
         item=looks.item[known],
     )
@@ -95,15 +95,6 @@ def _later(said: list[tuple[float, int]], moment: float) -> list[int]:
 
 def _mean(values: list[int]) -> float:
     return sum(values) / len(values) if values else np.nan
-
-
-def _above(values: Floats, age: Floats, quantile: float) -> Labels:
-    """1 where a value is strictly above the quantile of its age."""
-    above = np.zeros(len(values), np.int64)
-    for one in np.unique(age):
-        mine = age == one
-        above[mine] = values[mine] > np.quantile(values[mine], quantile)
-    return above
 
 
 def fit_term(data: Examples, features: tuple[str, ...], members: int, seed: int) -> ReviewTerm:

@@ -143,9 +143,8 @@ async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -
 
 
 def _birth(record: Mapping[Any, Any]) -> Birth:
-    met = [field.decode() for field in record if field.startswith(b"met:")]
-    logs = frozenset(field.removeprefix("met:") for field in met)
-    return Birth(record.get(b"if_empty", b"").decode(), logs)
+    logs = [field.removeprefix(b"met:") for field in record if field.startswith(b"met:")]
+    return Birth(record.get(b"if_empty", b"").decode(), frozenset(log.decode() for log in logs))
 
 
 def _check_new(extents: Sequence[Extent]) -> None:

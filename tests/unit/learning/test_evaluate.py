@@ -78,8 +78,8 @@ def test_the_gap_is_how_far_scores_are_from_those_at_first_sight() -> None:
 def test_a_lead_is_the_difference_on_the_same_launches() -> None:
     areas = np.linspace(0.6, 0.8, 41)
     one, other = (Row(n, {0.0: areas + by}, {}, {}) for n, by in (("one", 0.01), ("other", 0.0)))
-    assert tuple(one.lead(other)[0.0]) == pytest.approx((0.01, 0.01, 0.01))
-    assert one.auc[0.0].value == pytest.approx(0.61)
+    assert tuple(one.lead(other, 0.0)) == pytest.approx((0.01, 0.01, 0.01))
+    assert one.auc(0.0).value == pytest.approx(0.61)
 
 
 @pytest.mark.parametrize(
