@@ -1,4 +1,4 @@
-"""How close an encoder comes to what the processor can multiply."""
+"""How close an encoder comes to what the processor, or the GPU, can multiply."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ def flops_per_token(weights: Weights) -> int:
     return int(config["num_hidden_layers"] * 2 * (4 * width * width + 2 * width * inner))
 
 
-def peak_flops(threads: int, dtype: torch.dtype = torch.bfloat16) -> float:
-    """Of one large product of matrices, per second, the best of a few."""
+def peak_flops(threads: int, device: str = "cpu") -> float:
+    """Of one large product of matrices in bf16, per second, the best of a few."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    a, b = torch.randn(ROWS, INNER, dtype=dtype), torch.randn(INNER, COLUMNS, dtype=dtype)
+    a = torch.randn(ROWS, INNER, dtype=torch.bfloat16, device=device)
+    b = torch.randn(INNER, COLUMNS, dtype=torch.bfloat16, device=device)
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.perf_counter()
         torch.mm(a, b)
+        if device == "cuda":
+            torch.cuda.synchronize()
         best = min(best, time.perf_counter() - started)
     torch.set_num_threads(before)
     return 2 * ROWS * INNER * COLUMNS / best

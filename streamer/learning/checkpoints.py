@@ -39,7 +39,7 @@ def load(folder: Path, identity: str) -> dict[str, Any] | None:
     file = folder / FILE
     if not file.exists():
         return None
-    found: dict[str, Any] = torch.load(file, weights_only=False)
+    found: dict[str, Any] = torch.load(file, "cpu", weights_only=False)
     if found["identity"] != identity:
         raise ConfigurationError(
             f"{file} is of other options, data or encoder; give the ones it was started with, "

@@ -13,6 +13,7 @@ from streamer.encoding import adapter
 from streamer.encoding.backends.torch_flat import load_tensors
 from streamer.encoding.weights import Weights
 from streamer.errors import DependencyMissing
+from streamer.learning.device import device
 
 DROPOUT = 0.1
 _TABLE = "embeddings."
@@ -72,16 +73,16 @@ class Tunable(nn.Module):
         return weight * torch.stack(gaps).mean()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The encoder's tensors as they are now, changes merged in."""
+        """The encoder's tensors as they are now, changes merged in; on the CPU."""
         with torch.no_grad():
             if self.method is Method.FULL:
-                mine = {name: tensor.detach() for name, tensor in self.bert.state_dict().items()}
+                mine = {name: tensor.cpu() for name, tensor in self.bert.state_dict().items()}
                 return {**self.base, **{name: mine[name] for name in self.base if name in mine}}
             found = dict(self.base)
             for name, module in self.bert.named_modules():
                 if hasattr(module, "get_delta_weight"):
                     at = name.removeprefix("base_model.model.") + ".weight"
-                    found[at] = self.base[at] + module.get_delta_weight("default").float()
+                    found[at] = self.base[at] + module.get_delta_weight("default").float().cpu()
             return found
 
     def changes(self) -> dict[str, Tensor]:
@@ -90,14 +91,15 @@ class Tunable(nn.Module):
 
 
 def _bert(weights: Weights, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Attention spelt out: on CPUs its backward pass takes half the time of the fused one's."""
+    """On CPUs with attention spelt out: its backward pass takes half the time of the fused one's."""
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.for_model(**weights.config)
     config.attention_probs_dropout_prob = 0.0
     config.hidden_dropout_prob = 0.0
     make: Any = AutoModel.from_config
-    model: nn.Module = make(config, attn_implementation="eager", add_pooling_layer=False)
+    how = "eager" if device().type == "cpu" else "sdpa"
+    model: nn.Module = make(config, attn_implementation=how, add_pooling_layer=False)
     model.load_state_dict(dict(tensors), strict=False)
     return model
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from streamer.encoding.backends.torch_flat import TorchFlat
+from streamer.encoding.backends import Backend
 from streamer.encoding.encoder import Encoder
 from streamer.encoding.model import Model
 from streamer.encoding.recipe import matching
@@ -132,7 +132,7 @@ class _Look:
     def logits(self, tunable: Tunable) -> list[tuple[Floats, Floats]]:
         """Of the dev and the test reviews of each language."""
         (recipe, *_) = matching(torch.get_num_threads(), "torch")
-        backend = TorchFlat(self.weights, tunable.tensors(), recipe.precision)
+        backend = recipe.make(self.weights, tunable.tensors())
         weight, bias = _linear(tunable)
         return [
             (self._judge(backend, each, each.of.dev) @ weight + bias,
@@ -140,7 +140,7 @@ class _Look:
             for each in self.sets
         ]  # fmt: skip
 
-    def _judge(self, backend: TorchFlat, of: _Set, places: NDArray[np.int64]) -> Floats:
+    def _judge(self, backend: Backend, of: _Set, places: NDArray[np.int64]) -> Floats:
         tokens = [of.tokens[place] for place in places.tolist()]
         states = pooled_tokens(backend, tokens, self.weights.dimensions, self.budget)
         return states.astype(np.float64)

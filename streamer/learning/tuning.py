@@ -126,6 +126,7 @@ class Tuner:
         self._best, self._logits = found["best"], found["logits"]
         self.progress = found["progress"]
         torch.set_rng_state(found["rng"])
+        torch.cuda.set_rng_state_all(found["rng_of_gpus"])
         return True
 
     def run(self, told: Callable[[int], None]) -> list[Epoch]:
@@ -220,8 +221,9 @@ class Tuner:
         learnt = {name: each.detach() for name, each in self.model.learns().items()}
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         state = {"model": learnt, "best": self._best, "logits": self._logits, **parts}
-        more = {"progress": self.progress, "rng": torch.get_rng_state()}
-        checkpoints.save(self._folder, self._identity(), {**state, **more})
+        dice = {"rng": torch.get_rng_state(), "rng_of_gpus": torch.cuda.get_rng_state_all()}
+        whole = {**state, **dice, "progress": self.progress}
+        checkpoints.save(self._folder, self._identity(), whole)
         self._saved_at = time.monotonic()
 
     def _identity(self) -> str:

@@ -74,7 +74,8 @@ def _model(folder: Path, threads: int, **options: Any) -> Any:
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads)
-    model = SentenceTransformer(str(folder), device="cpu", model_kwargs=options)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = SentenceTransformer(str(folder), device=device, model_kwargs=options)
     model.max_seq_length = _max_tokens(folder)
     return model
 

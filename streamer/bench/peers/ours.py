@@ -85,7 +85,7 @@ async def serve(settings: Settings, contents: list[str], out: str) -> None:
 async def _run(
     service: EncodingService, texts: list[Text], watch: Watch, threads: int
 ) -> dict[str, Any]:
-    peak = peak_flops(threads)
+    peak = peak_flops(threads, service.encoder.recipe.device)
     watch.__init__()  # type: ignore[misc]
     started = time.perf_counter()
     await _all(service, texts)

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 CPU_PADDING, GPU_PADDING = 64, 8192
 """Tokens of padding that cost about as much as one product more."""
-MAX_SCORES = 1 << 20
-"""Scores of a head over texts computed at once: more of them leave the processor's cache."""
+CPU_SCORES, GPU_SCORES = 1 << 20, 1 << 28
+"""Scores computed at once: more of them leave a processor's cache; a GPU's kernel keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,22 @@ class Group:
 
 def plan(lengths: Sequence[int], heads: int, device: torch.device) -> list[Group]:
     """Groups of texts side by side, whose ``lengths`` ascend."""
-    padding = GPU_PADDING if device.type == "cuda" else CPU_PADDING
+    gpu = device.type == "cuda"
+    padding, scores = (GPU_PADDING, GPU_SCORES) if gpu else (CPU_PADDING, CPU_SCORES)
     starts = np.cumsum([0, *lengths])
     return [
         _group(lengths[a:b], int(starts[a]), device)
-        for a, b in pairwise(_bounds(lengths, heads, padding))
+        for a, b in pairwise(_bounds(lengths, heads, padding, scores))
     ]
 
 
-def _bounds(lengths: Sequence[int], heads: int, padding: int) -> Iterator[int]:
+def _bounds(lengths: Sequence[int], heads: int, padding: int, scores: int) -> Iterator[int]:
     """Where each group begins, and the end."""
     first = 0
     for place, length in enumerate(lengths):
         texts = place - first + 1
         wasted = texts * length - sum(lengths[first : place + 1])
-        if place > first and (wasted > padding or texts * heads * length**2 > MAX_SCORES):
+        if place > first and (wasted > padding or texts * heads * length**2 > scores):
             yield first
             first = place
     yield first

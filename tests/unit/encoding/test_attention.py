@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.encoding.backends.attention import MAX_SCORES, attend, by_products, fused, plan
+from streamer.encoding.backends.attention import CPU_SCORES, attend, by_products, fused, plan
 
 HEADS, WIDTH = 2, 8
 CPU = torch.device("cpu")
@@ -51,7 +51,7 @@ def test_groups_lie_side_by_side_and_cover_all(sizes: list[int]) -> None:
 
 def test_a_group_of_long_texts_stays_small() -> None:
     groups = plan([200] * 40, 12, CPU)
-    assert all(group.texts * 12 * group.length**2 <= MAX_SCORES for group in groups)
+    assert all(group.texts * 12 * group.length**2 <= CPU_SCORES for group in groups)
     assert len(groups) > 1
 
 

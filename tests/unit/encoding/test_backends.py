@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from streamer.encoding.backends import Backend
 from streamer.encoding.backends.torch_flat import TorchFlat, load_tensors
+from streamer.encoding.projection import normalised
 from streamer.encoding.tokenizer import Tokens
 from streamer.encoding.weights import Weights
 from tests.support.bert import WIDTH, small_bert
@@ -26,6 +28,14 @@ def openvino(weights: Weights, tensors: Mapping[str, torch.Tensor]) -> Backend:
 
 def flat(weights: Weights, tensors: Mapping[str, torch.Tensor]) -> Backend:
     return TorchFlat(weights, tensors, "fp32")
+
+
+def on_a_gpu(weights: Weights, tensors: Mapping[str, torch.Tensor]) -> Backend:
+    return TorchFlat(weights, tensors, "fp32", streams=2, device="cuda")
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+ALL = [flat, openvino, pytest.param(on_a_gpu, marks=needs_gpu)]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +67,7 @@ def from_transformers(weights: Weights, batch: list[Tokens], layers: int) -> np.
     )
 
 
-@pytest.mark.parametrize("make", [flat, openvino])
+@pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_pooled_states_are_those_of_transformers(
@@ -69,7 +79,7 @@ def test_pooled_states_are_those_of_transformers(
     np.testing.assert_allclose(found, from_transformers(weights, batch, layers), atol=2e-4)
 
 
-@pytest.mark.parametrize("make", [flat, openvino])
+@pytest.mark.parametrize("make", ALL)
 def test_first_token_pooling_takes_the_first_token(
     make: Make, weights: Weights, batch: list[Tokens]
 ) -> None:
@@ -89,3 +99,15 @@ def test_openvino_gives_what_torch_gives_for_every_kind_of_model(
     other, tensors = replace(weights, config=config), load_tensors(weights)
     found, expected = (make(other, tensors).forward(batch) for make in (openvino, flat))
     np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_passes_at_once_on_a_gpu_give_what_a_cpu_gives(
+    precision: str, weights: Weights, batch: list[Tokens]
+) -> None:
+    expected = normalised(flat(weights, load_tensors(weights)).forward(batch))
+    backend = TorchFlat(weights, load_tensors(weights), precision, streams=2, device="cuda")
+    with ThreadPoolExecutor(backend.streams) as pool:
+        for found in pool.map(lambda _: backend.forward(batch), range(50)):
+            assert (normalised(found) * expected).sum(axis=1).min() > 0.999

@@ -13,6 +13,7 @@ from streamer.encoding.adapter import merged
 from streamer.encoding.backends.torch_flat import TorchFlat, load_tensors
 from streamer.encoding.weights import Weights
 from streamer.errors import ConfigurationError
+from streamer.learning.device import device
 from streamer.learning.tunable import Method, Tunable
 from streamer.learning.tuning import Examples, Floats, Judge, TuneOptions, Tuner, batches, steps
 from tests.support.bert import WORDS, small_bert
@@ -79,9 +80,9 @@ def test_it_learns_and_the_merged_encoder_is_the_one_that_learnt(
     mine.model.eval()
     with torch.no_grad():
         for tokens, row in zip(batch, pooled, strict=True):
-            ids = torch.from_numpy(tokens.astype(np.int64))[None]
+            ids = torch.from_numpy(tokens.astype(np.int64))[None].to(device())
             states = mine.model.bert(input_ids=ids, attention_mask=torch.ones_like(ids))
-            mean = states.last_hidden_state[0].mean(0).numpy()
+            mean = states.last_hidden_state[0].mean(0).cpu().numpy()
             np.testing.assert_allclose(row, mean, atol=0.03)
 
 
