@@ -63,7 +63,8 @@ def measure(
 ) -> Iterator[Measured]:
     """Each recipe that can be used here, on the same texts."""
     jobs = [_Job(tokens, len(tokens)) for tokens in sorted(texts, key=len)]
-    truth = _embedded(TorchFlat(weights, tensors, "fp32"), _batches(jobs, budget, False))
+    exact = TorchFlat(weights, tensors, "fp32", device=recipes[0].device)
+    truth = _embedded(exact, _batches(jobs, budget, False))
     for recipe in recipes:
         try:
             backend = recipe.make(weights, tensors)

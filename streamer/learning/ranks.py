@@ -15,6 +15,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from streamer.errors import ConfigurationError
+
 T = TypeVar("T")
 
 PATIENCE = timedelta(hours=6)
@@ -23,11 +25,19 @@ PATIENCE = timedelta(hours=6)
 
 @contextmanager
 def together() -> Iterator[bool]:
-    """Joins the processes that `torchrun` started, if it did. Gives whether this is the first."""
+    """Joins the processes that `torchrun` started, if it did. Gives whether this is the first.
+
+    Raises ConfigurationError where there are GPUs, but fewer than processes."""
     if not distributed.is_torchelastic_launched():
         yield True
         return
     if torch.cuda.is_available():
+        gpus, processes = torch.cuda.device_count(), int(os.environ["LOCAL_WORLD_SIZE"])
+        if processes > gpus:
+            raise ConfigurationError(
+                f"{processes} processes can't share {gpus} GPUs; give torchrun "
+                f"--nproc-per-node {gpus}, or set CUDA_VISIBLE_DEVICES= to learn on the CPU"
+            )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)

@@ -102,17 +102,13 @@ class Tuner:
         self._logits = np.full(len(examples.label), np.nan)
         model.to(self._device)
         self._optimizer = torch.optim.AdamW(_groups(model), lr=options.rate)
+        total = steps(examples, options)
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer, lambda step: _shape(step, self.steps, options.warmup)
+            self._optimizer, lambda step: _shape(step, total, options.warmup)
         )
         self._scaler = scaler(self._device)
         self._best: dict[str, Tensor] = {}
         self._saved_at = time.monotonic()
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps in all epochs."""
-        return steps(self.examples, self.options)
 
     def resume(self) -> bool:
         """Goes on from the folder's checkpoint, if there is one. Raises ConfigurationError for one
