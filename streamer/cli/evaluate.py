@@ -135,6 +135,10 @@ def _tabulate(found: Evaluation) -> None:
     console = Console(width=160)
     console.print(table)
     console.print(lead)
+    typer.echo(
+        "a score whose top reason is taken away moves as that reason says: "
+        f"{100 * found.faithful:.1f} %"
+    )
     if found.ceiling is not None:
         typer.echo(f"whoever knew all but chance, at the first sale: {found.ceiling:.3f}")
 
@@ -147,6 +151,7 @@ def _report(found: Evaluation, results: Results) -> None:
     from streamer.learning.train import age_key
 
     own, *others = found.rows
+    results.add("evaluate.faithful_reasons", found.faithful, "1")
     if found.ceiling is not None:
         results.add("evaluate.ceiling.age_0d", found.ceiling, "1")
     for age in own.areas:

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
 from streamer import interrupt
@@ -48,7 +47,7 @@ def explain(
     item_id: ItemId,
     as_json: AsJson = False,
     text: Annotated[
-        bool, typer.Option("--text", help="Say which words of its description matter instead.")
+        bool, typer.Option("--text", help="Mark the words of its description that matter instead.")
     ] = False,
     redis: Redis = None,
     group: Group = None,
@@ -73,7 +72,7 @@ def explain(
 
 
 def _explain_text(item_id: str, as_json: bool, redis: str | None, group: str | None) -> None:
-    from streamer.cli.sentiment import told_words
+    from streamer.cli.sentiment import show
     from streamer.encoding.encoder import Encoder
     from streamer.encoding.explain import explain_description
 
@@ -89,11 +88,9 @@ def _explain_text(item_id: str, as_json: bool, redis: str | None, group: str | N
         )
     said = explain_description(model, found.text, found.logits)
     if as_json:
-        typer.echo(json.dumps({"text": found.text, **dataclasses.asdict(said)}, ensure_ascii=False))
+        typer.echo(json.dumps(dataclasses.asdict(said), ensure_ascii=False))
     else:
-        console = Console()
-        console.print(escape(found.text), highlight=False)
-        console.print(f"  {told_words(said)}", highlight=False, soft_wrap=True)
+        show(said, Console())
 
 
 def rank(

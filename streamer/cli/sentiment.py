@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from streamer.cli.options import AsJson
 from streamer.errors import BadEvent, ConfigurationError
 from streamer.settings import load
 
 if TYPE_CHECKING:
-    from streamer.encoding.explain import Explained
+    from streamer.encoding.explain import Explained, Keyword
 
 SHOWN_WORDS = 8
 
@@ -53,22 +53,40 @@ def sentiment(
             typer.echo(f"{bad}", err=True)
             continue
         if as_json:
-            typer.echo(json.dumps({"text": text, **asdict(found)}, ensure_ascii=False))
+            typer.echo(json.dumps(asdict(found), ensure_ascii=False))
         else:
-            console.print(_told(text, found), highlight=False, soft_wrap=True)
+            console.print(f"P(positive) {found.probability:.3f}", end="  ", highlight=False)
+            show(found, console)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[str]:
     return (line.strip() for line in lines if line.strip())
 
 
-def told_words(found: Explained) -> str:
-    """The weightiest words, coloured by which way they speak."""
-    return ", ".join(
-        f"[{'green' if keyword.weight > 0 else 'red'}]{escape(keyword.word)} {keyword.weight:+.2f}[/]"
-        for keyword in found.keywords[:SHOWN_WORDS]
+def show(found: Explained, console: Console) -> None:
+    """The text with its weightiest words marked, coloured by which way they speak, and what each of
+    them weighs. Where there are no colours, +words+ speak for the goods and -words- against them."""
+    weighty = found.keywords[:SHOWN_WORDS]
+    console.print(_marked(found.text, weighty, colours=console.is_terminal), soft_wrap=True)
+    words = Text(", ").join(
+        Text(f"{keyword.word} {keyword.weight:+.2f}", _style(keyword)) for keyword in weighty
     )
+    console.print("  ", words, sep="", soft_wrap=True)
 
 
-def _told(text: str, found: Explained) -> str:
-    return f"P(positive) {found.probability:.3f}  {escape(text)}\n  {told_words(found)}"
+def _marked(text: str, keywords: Sequence[Keyword], *, colours: bool) -> Text:
+    places = sorted(
+        ((place, keyword) for keyword in keywords for place in keyword.places),
+        key=lambda each: each[0],
+    )
+    marked, at = Text(), 0
+    for (start, end), keyword in places:
+        sign = "" if colours else "+" if keyword.weight > 0 else "-"
+        marked.append(text[at:start])
+        marked.append(f"{sign}{text[start:end]}{sign}", f"bold {_style(keyword)}")
+        at = end
+    return marked.append(text[at:])
+
+
+def _style(keyword: Keyword) -> str:
+    return "green" if keyword.weight > 0 else "red"

@@ -28,16 +28,20 @@ BATCH_TOKENS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """``weight`` is in the logit: above 0 it speaks for the goods."""
+    """``weight`` is in the logit: above 0 it speaks for the goods. ``places`` are where the word
+    stands in the text, [start, end)."""
 
     word: str
     weight: float
+    places: list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The probability that goes with a text, and its words, the weightiest first."""
+    """A text as the encoder reads it, the probability that goes with it, and its words, the
+    weightiest first."""
 
+    text: str
     probability: float
     keywords: list[Keyword]
 
@@ -76,9 +80,12 @@ def _explained(model: Model, written: str, judge: Judge) -> Explained:
         raise BadEvent("unreadable-text", f"the encoder has no token for {text[:40]!r}")
     # Of a text that is nothing but one word, nothing is left to compare with.
     weights = np.nan_to_num(logits[0] - logits[1:])
-    found_ = [Keyword(word, float(w)) for word, w in zip(places, weights, strict=True)]
+    found_ = [
+        Keyword(word, float(weight), spans)
+        for (word, spans), weight in zip(places.items(), weights, strict=True)
+    ]
     keywords = sorted(found_, key=lambda keyword: -abs(keyword.weight))
-    return Explained(float(1 / (1 + np.exp(-logits[0]))), keywords)
+    return Explained(text, float(1 / (1 + np.exp(-logits[0]))), keywords)
 
 
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:

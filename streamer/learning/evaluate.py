@@ -19,12 +19,15 @@ from streamer.learning.metrics import Interval, expected_calibration_error
 from streamer.learning.steps import Steps, summing
 from streamer.learning.train import examples, gap
 from streamer.registry import Bundle
+from streamer.scoring.explain import Explainer
 from streamer.scoring.predictor import Predictor, stages
 from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
 
 AGAIN = "the same, trained again"
+DELETIONS = 1000
+"""Examples whose top reason is taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Row:
 class Evaluation:
     """``gap`` is the mean distance of the logit an item gets at first sight from the one it gets at
     each age: how far the cold score was off. ``ceiling`` is the AUC at the first sale of whoever
-    knew all but chance, where success is counted in buyers."""
+    knew all but chance, where success is counted in buyers. ``faithful`` is the share of examples
+    whose score moves the way that its top reason says when that reason's input is taken away."""
 
     bundle: str
     examples: int
@@ -58,6 +62,7 @@ class Evaluation:
     rows: list[Row]
     gap: dict[float, float]
     ceiling: float | None
+    faithful: float
     test: Dataset
     probability: Floats
 
@@ -91,7 +96,8 @@ def evaluate(
             rows.append(_row(baseline.name, test, scores, draws, None))
     count = len(np.unique(test.item))
     moved, most = gap(test, own[0]), _ceiling(test) if outcome == "buyers" else None
-    return Evaluation(bundle.name, len(test), count, rows, moved, most, test, own[1])
+    true = faithful(bundle.predictor, test)
+    return Evaluation(bundle.name, len(test), count, rows, moved, most, true, test, own[1])
 
 
 def _given(settings: Settings, bundle: Bundle, outcome: Outcome, steps: Steps) -> Given:
@@ -151,6 +157,20 @@ def _ceiling(test: Dataset) -> float:
     first = test.where(test.age == 0)
     cohort = (first.launch_day // LAUNCHES.cohort_days).astype(np.int64)
     return ceiling(first.outcome.astype(np.int64) - 1, cohort, LAUNCHES.quantile)
+
+
+def faithful(predictor: Predictor, data: Dataset, count: int = DELETIONS) -> float:
+    """The share of ``count`` random examples whose score, when the input of its top reason is taken
+    away, falls where that reason has lifted it and rises where it has lowered it."""
+    some = np.random.default_rng(0).choice(len(data), min(count, len(data)), replace=False)
+    x, content, stage = data.x[some], data.content[some], stages(data.actions[some])
+    explainer = Explainer(predictor)
+    scores = predictor.score(x, content, stage)
+    weights = explainer.weights(scores)
+    top = np.abs(weights).argmax(axis=1)
+    without = predictor.score(*explainer.without(x, content, top), stage)
+    lifted = weights[np.arange(len(top)), top]
+    return float((lifted * (scores.logit - without.logit) > 0).mean())
 
 
 def weighted_auc(label: NDArray[np.int64], score: Floats, weights: NDArray[np.int64]) -> Floats:

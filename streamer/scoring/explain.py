@@ -142,6 +142,18 @@ class Explainer:
         )
         return phrases
 
+    def without(
+        self, x: Floats, content: NDArray[np.float32], reasons: Ints
+    ) -> tuple[Floats, NDArray[np.float32]]:
+        """Features and content as if what one of its ``reasons``, one an item, is read from were
+        not there."""
+        x, content = x.copy(), content.copy()
+        single = np.flatnonzero(reasons >= len(_TEXTS))
+        x[single, self._column[reasons[single]]] = np.nan
+        content[reasons == _TEXTS.index("content")] = np.nan
+        x[np.ix_(reasons == _TEXTS.index("review_topics"), self._topics)] = np.nan
+        return x, content
+
     def _level(self, x: Floats, described: Mask, reasons: Ints) -> Ints:
         """0 low, 1 high, 2 missing, of each item's reasons; texts that were read count as high."""
         column = self._column[reasons]

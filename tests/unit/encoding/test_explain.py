@@ -61,6 +61,7 @@ def test_the_planted_word_weighs_most_and_with_the_right_sign(
     assert found.keywords[0].word == planted
     assert (found.keywords[0].weight > 0) == (planted in ("love", "好"))
     assert (found.probability > 0.5) == (planted in ("love", "好"))
+    assert [found.text[start:end] for start, end in found.keywords[0].places] == [planted]
 
 
 @pytest.mark.parametrize("review", REVIEWS)

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from streamer import registry
 from streamer.learning.baselines import BASELINES, Baseline, Given
 from streamer.learning.ceiling import ceiling
 from streamer.learning.dataset import Dataset
-from streamer.learning.evaluate import Row, weighted_auc
+from streamer.learning.evaluate import Row, faithful, weighted_auc
 from streamer.learning.train import gap
+from streamer.scoring.predictor import Predictor, Scores
 from streamer.state.features import FEATURES
+from tests.support.bundles import SHIPPED
 
 BUYERS = FEATURES.index("buyers")
 
@@ -80,6 +83,28 @@ def test_a_lead_is_the_difference_on_the_same_launches() -> None:
     one, other = (Row(n, {0.0: areas + by}, {}, {}) for n, by in (("one", 0.01), ("other", 0.0)))
     assert tuple(one.lead(other, 0.0)) == pytest.approx((0.01, 0.01, 0.01))
     assert one.auc(0.0).value == pytest.approx(0.61)
+
+
+def test_a_shipped_score_moves_as_its_top_reason_says_when_that_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predictor = registry.active(SHIPPED).predictor
+    rng = np.random.default_rng(0)
+    data, _ = launches(rng, 0, 500)
+    x = predictor.mean + predictor.scale * rng.normal(size=data.x.shape)
+    content = rng.normal(size=(len(x), predictor.components.shape[1])).astype(np.float32)
+    x[rng.random(x.shape) < 0.2] = np.nan
+    content[::7] = np.nan
+    looks = replace(data, x=x, content=content)
+    assert faithful(predictor, looks) >= 0.95
+    score = Predictor.score
+
+    def lie(self: Predictor, *given_: object) -> Scores:
+        told = score(self, *given_)  # type: ignore[arg-type]
+        return replace(told, contributions=-told.contributions, by_feature=-told.by_feature)
+
+    monkeypatch.setattr(Predictor, "score", lie)
+    assert faithful(predictor, looks) <= 0.05
 
 
 @pytest.mark.parametrize(
