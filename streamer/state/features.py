@@ -7,7 +7,7 @@ review, no price, no relative) is NaN; the predictor masks it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -29,6 +29,10 @@ Ints = NDArray[np.int64]
 _AT = ITEM.index
 _OF = KIN.index
 _CHANNELS = slots_of("channels")
+_ENGAGED = ("view", "cart", "purchase")
+"""What relatives remember of those who were interested."""
+_RELATIVES_WEIGHT = 100.0
+"""Observations that what is usual among wider relatives counts for beside those of narrower ones."""
 
 PRICE = ("price_log", *(f"price_to_{kind}" for kind in KIN_KINDS), "discount")
 FAMILY = tuple(
@@ -139,7 +143,7 @@ def features(
         _price(items, decayed, kin, relatives),
         _family(relatives, kin, now),
         _exposure(items, decayed, kin, now),
-        _behaviour(items, decayed, now),
+        _behaviour(items, decayed, kin, relatives, now),
         _reviews(items, decayed, now, fingerprint),
     ]
     content = _content(items, fingerprint, dimensions)
@@ -162,7 +166,7 @@ def _log(amount: Floats) -> Floats:
     return np.log1p(np.maximum(amount, 0.0))
 
 
-def _ratio(part: Floats, whole: Floats, prior: float, weight: float) -> Floats:
+def _ratio(part: Floats, whole: Floats, prior: float | Floats, weight: float) -> Floats:
     """part / whole, shrunk towards ``prior`` as if by ``weight`` earlier observations."""
     return (part + prior * weight) / (whole + weight)
 
@@ -247,8 +251,9 @@ def _channels(items: Touched) -> tuple[Ints, Ints]:
     return slots[owner, place].astype(np.int64), owner
 
 
-def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
+def _behaviour(items: Touched, x: Floats, kin: KinTable, relatives: Ints, now: Floats) -> Floats:
     at = {name: x[:, column] for name, column in _AT.items()}
+    usual = _Usual(at, kin, relatives)
     interest = at["click"] + at["favourite"] + at["cart"] + at["share"]
     engaged = at["view"] + interest + at["purchase"]
     buyers = items.distinct("buyers")
@@ -273,18 +278,42 @@ def _behaviour(items: Touched, x: Floats, now: Floats) -> Floats:
         "value": _log(at["value"] * AMOUNT_UNIT),
         "value_168h": _log(at["value_168h"] * AMOUNT_UNIT),
         "conversion": np.where(
-            at["view"] + interest > 0, _ratio(at["purchase"], engaged, 0.05, 20.0), np.nan
+            at["view"] + interest > 0,
+            _ratio(at["purchase"], engaged, usual("purchase", _ENGAGED, 0.05), 20.0),
+            np.nan,
         ),
         "clicks_to_exposure": np.where(
             at["click"] > 0, _ratio(at["click"], at["exposure"] * AMOUNT_UNIT, 0.02, 50.0), np.nan
         ),
-        "returns_share": _ratio(at["return"], at["purchase"], 0.0, 20.0),
+        "returns_share": _ratio(
+            at["return"], at["purchase"], usual("return", ("purchase",), 0.0), 20.0
+        ),
         "hides_share": _ratio(at["hide"], engaged, 0.0, 20.0),
         "since_purchase_log_hours": np.where(bought, _log(np.where(bought, since, 0.0)), np.nan),
         "purchase_span_log_hours": np.where(bought, _log(np.where(bought, span, 0.0)), np.nan),
         "momentum": _momentum(at["purchases_168h"], at["purchases_672h"]),
     }
     return _stack([columns.get(n, _log(at[n]) if n in at else hours) for n in BEHAVIOUR])
+
+
+class _Usual:
+    """What share is usual among an item's relatives, itself left out: empirical Bayes from the
+    widest to the narrowest, each shrunk towards the one before it and the first towards a guess
+    (Efron and Morris, 1975). Brand comes first, since a class says more of what is done there."""
+
+    def __init__(self, at: Mapping[str, Floats], kin: KinTable, relatives: Ints) -> None:
+        self._at, self._kin, self._relatives = at, kin, relatives
+
+    def __call__(self, part: str, whole: Sequence[str], guess: float) -> Floats:
+        usual = np.full(len(self._relatives), guess)
+        for rows in self._relatives.T:
+            among = [self._others(name, rows) for name in (part, *whole)]
+            usual = _ratio(among[0], np.add.reduce(among[1:]), usual, _RELATIVES_WEIGHT)
+        return usual
+
+    def _others(self, name: str, rows: Ints) -> Floats:
+        others: Floats = np.maximum(self._kin.x[rows, _OF[name]] - self._at[name], 0.0)
+        return others
 
 
 def _reviews(items: Touched, x: Floats, now: Floats, fingerprint: str) -> Floats:

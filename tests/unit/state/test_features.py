@@ -170,6 +170,21 @@ def test_a_price_is_compared_with_what_is_usual_in_its_type() -> None:
     assert math.isnan(x["price_to_category"])
 
 
+def test_conversion_and_returns_lean_on_what_is_usual_among_its_relatives_but_for_itself() -> None:
+    item = NewItem(item_id="i", time=START, title="x", brand="b", category=["a", "b"])
+    events = happened("view", 7) + happened("purchase", 3) + happened("return")
+    items = touched_of(events, {"i": known_of(item)})
+    own = {"view": 7.0, "purchase": 3.0, "return": 1.0}
+    for others in ({}, {"view": 60.0, "cart": 20.0, "purchase": 40.0, "return": 10.0}):
+        table = sold_in(
+            {kin("type", "a\0b"): {n: own.get(n, 0.0) + others.get(n, 0.0) for n in own | others}}
+        )
+        x = dict(zip(FEATURES, read(items, START, table).x[0].tolist(), strict=True))
+        bought, returned = ((40 + 5) / (120 + 100), 10 / (40 + 100)) if others else (0.05, 0.0)
+        assert x["conversion"] == pytest.approx((3 + 20 * bought) / (10 + 20))
+        assert x["returns_share"] == pytest.approx((1 + 20 * returned) / (3 + 20))
+
+
 def test_momentum_is_the_last_week_against_a_quarter_of_four() -> None:
     steady = sold_in({kin("brand", "b"): {"purchases_168h": 5.0, "purchases_672h": 20.0}})
     item = NewItem(item_id="i", time=START, title="x", brand="b")
