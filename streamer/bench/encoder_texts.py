@@ -50,11 +50,21 @@ def _clothing() -> list[str]:
     ]
 
 
+def mean_tokens(weights: Weights, texts: Sequence[str]) -> float:
+    """Tokens a text."""
+    tokens = [each for each in _tokenizer(weights).tokenize(list(texts)) if each is not None]
+    return sum(map(len, tokens)) / len(tokens)
+
+
 def cleaned(weights: Weights, texts: Sequence[str]) -> list[str]:
     """Ours cleans what it gets, so everyone gets what cleaning does not change any more."""
-    tokenizer = Tokenizer(
-        weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
-    )
+    tokenizer = _tokenizer(weights)
     clean = [found for text in texts if tokenizer.clean(found := tokenizer.clean(text)) == found]
     readable = zip(clean, tokenizer.tokenize(clean), strict=True)
     return [text for text, tokens in readable if tokens is not None]
+
+
+def _tokenizer(weights: Weights) -> Tokenizer:
+    return Tokenizer(
+        weights.folder / TOKENIZER, prefix=weights.prefix, max_tokens=weights.max_tokens
+    )
