@@ -18,13 +18,15 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 class Strategy(StrEnum):
     """How items are chosen: by chance; by the information that their outcome holds (BALD; Houlsby
     et al., 2011); by how near P is to one half; so that no item is far from a chosen one (k-center;
-    Sener and Savarese, ICLR 2018); by information times the distance from what was chosen."""
+    Sener and Savarese, ICLR 2018); by information times the distance from what was chosen; by
+    chance, with pseudo-labels for others (see `active_curve`)."""
 
     RANDOM = "random"
     INFORMATION = "information"
     MARGIN = "margin"
     CENTERS = "centers"
     MIXED = "mixed"
+    PSEUDO = "pseudo_labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def choose(strategy: Strategy, pool: Pool, count: int, known: Floats, seed: int)
     """The places of ``count`` items, the first first; ``known`` (items, D) are the vectors of those
     whose outcomes are known."""
     count = min(count, len(pool))
-    if strategy is Strategy.RANDOM:
+    if strategy in (Strategy.RANDOM, Strategy.PSEUDO):
         return np.random.default_rng(seed).permutation(len(pool))[:count]
     if strategy is Strategy.INFORMATION:
         return _greatest(information(pool.logit, pool.uncertainty), count)

@@ -1,4 +1,8 @@
-"""What choosing the launches to learn from is worth: learning curves by strategy, beside chance."""
+"""What choosing the launches to learn from is worth: learning curves by strategy, beside chance.
+
+Beside them pseudo-labels (Lee, 2013): launches taken by chance as in chance, and a second training
+that also learns from others, by what the first says of them.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ AGE_DAYS = 0.0
 """The age at which launches are chosen and measured: right after the first sale."""
 UPDATES = 400
 """Steps that a network takes at least, however few the labels."""
+PSEUDO_LAUNCHES = 2000
+"""Launches without a label that pseudo-labels are given to."""
 PICTURE = "active.png"
 
 
@@ -53,13 +59,14 @@ def curves(
         start = _start(train, counts[0], seed)
         first = _learn(train, start, seed)
         for strategy in strategies:
-            labelled, predictor = start, first
+            labelled, predictor, pseudo = start, first, strategy is Strategy.PSEUDO
             for place, count in enumerate(counts):
                 if place:
                     more = count - counts[place - 1]
                     labelled = _grown(strategy, train, labelled, predictor, more, seed)
                     predictor = _learn(train, labelled, seed)
-                found[strategy][:, seed, place] = _measured(predictor, fresh)
+                judged = _taught(train, labelled, predictor, seed) if pseudo else predictor
+                found[strategy][:, seed, place] = _measured(judged, fresh)
                 done += 1
                 told(done)
     return [Curve(strategy, *both) for strategy, both in found.items()]
@@ -70,7 +77,40 @@ def _start(train: Dataset, count: int, seed: int) -> NDArray[np.str_]:
 
 
 def _learn(train: Dataset, items: NDArray[np.str_], seed: int) -> Predictor:
-    data = train.where(np.isin(train.item, items))
+    return _fitted(train.where(np.isin(train.item, items)), seed)
+
+
+def _taught(train: Dataset, items: NDArray[np.str_], predictor: Predictor, seed: int) -> Predictor:
+    """Learns from the labelled launches, and from others as the predictor tells them apart,
+    calibrated as it is."""
+    known = np.isin(train.item, items)
+    others = np.random.default_rng(seed).permutation(np.unique(train.item[~known]))
+    rest = train.where(np.isin(train.item, others[:PSEUDO_LAUNCHES]))
+    data = joined(train.where(known), pseudo_labelled(rest, train.where(known), predictor))
+    found = _fitted(data, seed)
+    return replace(found, slope=predictor.slope, offset=predictor.offset)
+
+
+def pseudo_labelled(rest: Dataset, known: Dataset, predictor: Predictor) -> Dataset:
+    """Launches with the outcomes that are distributed as those known, the greatest for those that
+    the predictor thinks most of in the mean of its looks at them."""
+    logit = predictor.score(rest.x, rest.content, stages(rest.actions)).logit
+    _, launch, looks = np.unique(rest.item, return_inverse=True, return_counts=True)
+    mean = np.bincount(launch, logit) / looks
+    share = (mean.argsort().argsort() + 0.5) / len(mean)
+    _, first = np.unique(known.item, return_index=True)
+    order = first[np.lexsort((known.outcome[first], known.label[first]))]
+    like = order[(share * len(order)).astype(np.int64)][launch]
+    return replace(rest, outcome=known.outcome[like], label=known.label[like])
+
+
+def joined(one: Dataset, other: Dataset) -> Dataset:
+    """The examples of both."""
+    pairs = ((getattr(one, name), getattr(other, name)) for name in Dataset.__slots__)
+    return Dataset(*map(np.concatenate, pairs))
+
+
+def _fitted(data: Dataset, seed: int) -> Predictor:
     usual = NetworkOptions()
     epochs = max(usual.epochs, -(-UPDATES * usual.batch // len(data)))
     return fit(data, FitOptions(folds=3, network=replace(usual, epochs=epochs), seed=seed))

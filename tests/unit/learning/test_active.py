@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer import registry
 from streamer.cli import active as cli
 from streamer.learning import active_curve, teacher, train
 from streamer.learning.active import Pool, Strategy, choose, information, nearest
-from streamer.learning.active_curve import Curve
+from streamer.learning.active_curve import Curve, joined, pseudo_labelled
+from tests.support.bundles import SHIPPED
 from tests.support.launches import launches
 from tests.support.steps import SilentSteps
 
@@ -63,6 +66,23 @@ def test_of_twins_one_is_chosen_and_none_where_one_is_known() -> None:
     assert choose(Strategy.MIXED, pool, 2, vectors[:1], seed=0).tolist() == [5, 6]
 
 
+def test_pseudo_labels_are_distributed_as_labels_and_one_for_all_looks_at_a_launch() -> None:
+    data = launches(3000)
+    known, rest = data.where(np.arange(3000) < 300), data.where(np.arange(3000) >= 300)
+    twice = joined(rest, replace(rest, age=np.full(len(rest), 7.0)))
+    predictor = registry.active(SHIPPED).predictor
+    predictor = replace(
+        predictor, components=predictor.components[:, :40], content_mean=predictor.content_mean[:40]
+    )
+    found = pseudo_labelled(twice, known, predictor)
+    assert found.label.mean() == pytest.approx(known.label.mean(), abs=0.01)
+    assert set(found.outcome) <= set(known.outcome)
+    assert (found.label[:2700] == found.label[2700:]).all()
+    logit = predictor.score(rest.x, rest.content, np.zeros(len(rest), np.int64)).logit
+    ours = found.label[:2700] == 1
+    assert logit[ours].min() >= logit[~ours].max()
+
+
 def test_the_command_reports_every_way_beside_chance_and_draws_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,11 +107,13 @@ def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.Mon
     monkeypatch.setattr(active_curve, "UPDATES", 1)
     data = launches(1500)
     early = data.launch_day < 60
-    both, told = (Strategy.RANDOM, Strategy.MIXED), list[int]()
+    ways, told = (Strategy.RANDOM, Strategy.MIXED, Strategy.PSEUDO), list[int]()
     found = active_curve.curves(
-        data.where(early), data.where(~early), (200, 400), 1, told.append, both
+        data.where(early), data.where(~early), (200, 400), 1, told.append, ways
     )
-    assert tuple(curve.strategy for curve in found) == both
-    assert told == [1, 2, 3, 4]
-    assert found[0].auc[0, 0] == found[1].auc[0, 0]
-    assert found[0].auc[0, 1] != found[1].auc[0, 1]
+    assert tuple(curve.strategy for curve in found) == ways
+    assert told == [1, 2, 3, 4, 5, 6]
+    chance, mixed, pseudo = (curve.auc[0] for curve in found)
+    assert chance[0] == mixed[0]
+    assert chance[1] != mixed[1]
+    assert (chance != pseudo).all()
