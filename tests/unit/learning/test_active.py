@@ -105,6 +105,7 @@ def test_the_command_reports_every_way_beside_chance_and_draws_it(
 def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "ROUNDS", 5)
     monkeypatch.setattr(active_curve, "UPDATES", 1)
+    monkeypatch.setattr(active_curve, "PSEUDO_LAUNCHES", 100)
     data = launches(1500)
     early = data.launch_day < 60
     ways, told = (Strategy.RANDOM, Strategy.MIXED, Strategy.PSEUDO), list[int]()
