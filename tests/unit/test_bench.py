@@ -49,10 +49,25 @@ def test_a_tiny_run_applies_every_event_and_compares_with_each_peer() -> None:
     assert set(rows) == {
         ("state.events_per_second", "redis_py_awaited"),
         ("state.events_per_second", "redis_py_multi"),
+        ("state.events_per_second.chunks_of_8000", "redis_py_awaited"),
+        ("state.events_per_second.chunks_of_8000", "redis_py_multi"),
         ("state.bytes_per_item", None),
     }
     assert len(lines) == len(rows)
     assert all(row["value"] > 0 for row in rows.values())
+    by_chunk = [line.split(" in chunks of ")[1].split()[0] for line in lines[:-1]]
+    assert by_chunk == ["1,000", "1,000", "8,000", "8,000"]
+
+
+def test_every_size_of_the_store_is_measured_in_chunks_of_both_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state, "SIZED_EVENTS", 2000)
+    results = state.run(Settings(), state.Plan(1000, 10, 1, (500,)), lambda _: None)
+    assert [row["name"] for row in results.rows if ".items_" in row["name"]] == [
+        "state.events_per_second.items_500",
+        "state.events_per_second.items_500.chunks_of_8000",
+    ]
 
 
 def test_a_lost_event_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
