@@ -70,7 +70,8 @@ class Worker:
         phases = self.phases
         kept = [replace(e, phases=phases[e.topic]) for e in extents if e.topic in phases]
         starts = await from_committed([e for e in extents if e.topic not in phases])
-        behind = await patiently(lambda: open_logs(self.store, kept, self._if_empty))
+        logs = (await self.app.topic_ids(set(phases))).values()
+        behind = await patiently(lambda: open_logs(self.store, kept, self._if_empty, logs))
         self._if_empty = "stop"
         for extent in kept:
             told = extent.earliest if extent.committed is None else extent.committed

@@ -2,10 +2,11 @@
 
 The same real events wait in a topic; every contestant in turn reads them all, keeps state of each
 item, scores and publishes. Ours and `bare_aiokafka` keep the whole state (some sixty fields an
-item, distinct users, relatives, exactly once) and tell a score an item and chunk; the others keep
-twelve decayed sums and tell a score an event (`pathway`: an item and micro-batch). So that like is
-compared with like as well, `streamer_same_job` does with our transport, batches and scripts what
-these others do.
+item, distinct users, relatives, exactly once), validate events, drop duplicates and tell a score an
+item and chunk. The others keep twelve decayed sums (`faust_per_event`: three plain counters) and
+tell a score an event (`pathway`: an item and micro-batch); of an event they check at most the types.
+So that like is compared with like as well, `streamer_same_job` does with our transport, batches and
+scripts what these others do.
 """
 
 from __future__ import annotations
@@ -185,9 +186,10 @@ def _peers(plan: Plan, folder: Path) -> Iterator[Peer]:
     yield TWO_PROCESSES, two_processes
     yield CEILING, ceiling
     yield SAME_JOB, same_job
-    awaited = "an agent that is given events: GET, twelve sums, SET, send, each awaited"
-    yield "faust_per_event", partial(faust, "per_event", awaited)
-    yield "faust_take", partial(faust, "take", "the same, 500 at a time: one MGET, one MSET")
+    each = "an agent that is given events: three plain counters in one MULTI, score, send"
+    yield "faust_per_event", partial(faust, "per_event", each)
+    together = "an agent that is given 500 events: MGET, twelve decayed sums an item, MSET, sends"
+    yield "faust_take", partial(faust, "take", together)
     for name, make in _with_groups_of_librdkafka(plan, folder):
         if plan.kafka:
             yield name, make

@@ -1,4 +1,4 @@
-"""Claim: a chunk in one script call a shard outruns Redis written event by event.
+"""Claim: a chunk of 1,000 events in one script call a shard outruns Redis written event by event.
 
 Ours takes real events all the way into the state: rows, deltas, both phases on all shards, and the
 answers back as arrays. The peers are redis-py as it is ordinarily written: counters of the event's
@@ -6,6 +6,8 @@ item, awaited command by command, or in one MULTI an event. They keep less than 
 no distinct users, no relatives, no protection against double counting).
 
 And: an event costs the same whether the store has ten thousand items or two million.
+
+Both are measured with chunks as large as a worker's, too, under names that say so.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from statistics import median
 
 import numpy as np
 
+from streamer.bench.item_memory import bytes_per_item, file_all
 from streamer.bench.journey import Journey, journey
 from streamer.embedded import valkey
 from streamer.events import Behaviour
@@ -40,11 +43,11 @@ from streamer.wire import new_items
 
 LANES = 2
 """Partitions that are applied side by side: while Redis works for one, the other is aggregated."""
-SAMPLED_ITEMS = 1000
+CLAIMED_CHUNK_RECORDS = 1_000
 _CATALOGUE, _BEHAVIOUR = "bench-items", "bench-behaviour"
 
-SIZED_CHUNKS = 50
-"""Chunks that are measured at each size of the store."""
+SIZED_EVENTS = 200_000
+"""Events that are measured at each size of the store."""
 USERS = 100_000
 START = 1_700_000_000.0
 
@@ -70,17 +73,25 @@ def run(settings: Settings, plan: Plan, say: Say) -> Results:
         server, url = valkey(Path(folder), append_only=True)
         with server:
             settings = settings.model_copy(update={"redis": url, "redis_cluster": False})
-            asyncio.run(_measure(settings, journey(plan.events), plan, results))
-        for row in results.rows:
-            say(_line(row))
+            asyncio.run(_measure(settings, journey(plan.events), plan, results, say))
     if plan.sizes:
         asyncio.run(_grow(settings, plan.sizes, results, say))
     return results
 
 
-def _line(row: dict[str, object]) -> str:
+def _chunk_sizes(settings: Settings) -> list[int]:
+    """That of the claim, and a worker's."""
+    return list(dict.fromkeys((CLAIMED_CHUNK_RECORDS, settings.chunk_max_records)))
+
+
+def _name(name: str, chunk_records: int) -> str:
+    return name if chunk_records == CLAIMED_CHUNK_RECORDS else f"{name}.chunks_of_{chunk_records}"
+
+
+def _line(row: dict[str, object], chunk_records: int | None = None) -> str:
+    chunks = f" in chunks of {chunk_records:,}" if chunk_records else ""
     peer = f"   {row['ratio']:.1f} × {row['peer']}" if "peer" in row else ""
-    return f"{row['name']:<28} {row['value']:>12,.0f} {row['unit']}{peer}"
+    return f"{row['name']:<56} {row['value']:>12,.0f} {row['unit']}{chunks}{peer}"
 
 
 async def _grow(settings: Settings, sizes: Sequence[int], results: Results, say: Say) -> None:
@@ -95,14 +106,19 @@ async def _grow(settings: Settings, sizes: Sequence[int], results: Results, say:
                     ours = _Ours(client, settings)
                     await ours.begin(Journey([], [], []))
                     await ours.fill(size, say)
-                    count = SIZED_CHUNKS * settings.chunk_max_records
-                    rate = await _rate(ours.draw(size, SIZED_CHUNKS), count)
-                    results.add(f"state.events_per_second.items_{size}", rate, "events/s")
-                    say(_line(results.rows[-1]))
+                    for chunk_records in _chunk_sizes(settings):
+                        ours.chunk_records = chunk_records
+                        chunks = -(-SIZED_EVENTS // chunk_records)
+                        rate = await _rate(ours.draw(size, chunks), chunks * chunk_records)
+                        name = _name(f"state.events_per_second.items_{size}", chunk_records)
+                        results.add(name, rate, "events/s")
+                        say(_line(results.rows[-1], chunk_records))
 
 
-async def _measure(settings: Settings, data: Journey, plan: Plan, results: Results) -> None:
-    ours: list[float] = []
+async def _measure(
+    settings: Settings, data: Journey, plan: Plan, results: Results, say: Say
+) -> None:
+    ours: dict[int, list[float]] = {chunk_records: [] for chunk_records in _chunk_sizes(settings)}
     awaited: list[float] = []
     transactions: list[float] = []
     sizes: list[float] = []
@@ -112,16 +128,23 @@ async def _measure(settings: Settings, data: Journey, plan: Plan, results: Resul
             for rates, keep in ((awaited, _awaited), (transactions, _transactions)):
                 await client.flushall()
                 rates.append(await _rate(keep(client, some), len(some)))
-            await client.flushall()
-            replayed = _Ours(client, settings)
-            await replayed.begin(data)
-            ours.append(await _rate(replayed.apply(data.events), len(data.events)))
-            await replayed.check(data.events)
-            sizes.append(await replayed.bytes_per_item())
-    name, unit, value = "state.events_per_second", "events/s", median(ours)
-    results.add(name, value, unit, peer="redis_py_awaited", peer_value=median(awaited))
-    results.add(name, value, unit, peer="redis_py_multi", peer_value=median(transactions))
+            for chunk_records, rates in ours.items():
+                await client.flushall()
+                replayed = _Ours(client, settings)
+                await replayed.begin(data)
+                replayed.chunk_records = chunk_records
+                rates.append(await _rate(replayed.apply(data.events), len(data.events)))
+                await replayed.check(data.events)
+            await file_all(replayed.store)
+            sizes.append(await bytes_per_item(replayed.store))
+    peers = {"redis_py_awaited": median(awaited), "redis_py_multi": median(transactions)}
+    for chunk_records, rates in ours.items():
+        name = _name("state.events_per_second", chunk_records)
+        for peer, value in peers.items():
+            results.add(name, median(rates), "events/s", peer=peer, peer_value=value)
+            say(_line(results.rows[-1], chunk_records))
     results.add("state.bytes_per_item", median(sizes), "bytes")
+    say(_line(results.rows[-1]))
 
 
 async def _rate(work: Awaitable[None], count: int) -> float:
@@ -163,15 +186,17 @@ class _Ours:
         self.table, self.kin = ItemTable(settings.item_cache_max_bytes), KinTable()
         self._items_turn, self._kin_turn = asyncio.Lock(), asyncio.Lock()
         self.pseudonyms = Pseudonyms("bench")
+        self.chunk_records = settings.chunk_max_records
         self._next = [0] * LANES
+        self._rngs = [np.random.default_rng(lane) for lane in range(LANES)]
 
     async def begin(self, data: Journey) -> None:
         """A store that knows the catalogue."""
         logs = [(_CATALOGUE, 0), *((_BEHAVIOUR, lane) for lane in range(LANES))]
         await open_logs(self.store, [Extent(log, p, log, None, 0, 2**53) for log, p in logs])
         items = [new_items.decode(value) for _, value in data.catalogue]
-        for start in range(0, len(items), self.settings.chunk_max_records):
-            some = items[start : start + self.settings.chunk_max_records]
+        for start in range(0, len(items), self.chunk_records):
+            some = items[start : start + self.chunk_records]
             await self._apply(Range.holding(_CATALOGUE, start, catalogue=some))
 
     async def apply(self, events: Sequence[Behaviour]) -> None:
@@ -179,8 +204,8 @@ class _Ours:
         await asyncio.gather(*(self._lane(lane, events[lane::LANES]) for lane in range(LANES)))
 
     async def _lane(self, lane: int, events: Sequence[Behaviour]) -> None:
-        for start in range(0, len(events), self.settings.chunk_max_records):
-            await self._chunk(lane, events[start : start + self.settings.chunk_max_records])
+        for start in range(0, len(events), self.chunk_records):
+            await self._chunk(lane, events[start : start + self.chunk_records])
 
     async def _chunk(self, lane: int, events: Sequence[Behaviour]) -> None:
         start = self._next[lane]
@@ -197,20 +222,20 @@ class _Ours:
 
     async def fill(self, size: int, say: Say) -> None:
         """So many items, each with one event."""
-        for start in range(0, size, self.settings.chunk_max_records):
-            numbers = range(start, min(size, start + self.settings.chunk_max_records))
+        for start in range(0, size, self.chunk_records):
+            numbers = range(start, min(size, start + self.chunk_records))
             await self._chunk(0, [_drawn(n, n) for n in numbers])
-            if start % (100 * self.settings.chunk_max_records) == 0:
+            if start % (100 * self.chunk_records) == 0:
                 say(f"filling: {start:,} of {size:,} items")
 
     async def draw(self, size: int, chunks: int) -> None:
         """So many chunks of events, each event of an item drawn evenly."""
 
         async def lane(number: int) -> None:
-            rng = np.random.default_rng(number)
+            rng = self._rngs[number]
             for _ in range(number, chunks, LANES):
-                items = rng.integers(size, size=self.settings.chunk_max_records)
-                users = rng.integers(USERS, size=self.settings.chunk_max_records)
+                items = rng.integers(size, size=self.chunk_records)
+                users = rng.integers(USERS, size=self.chunk_records)
                 pairs = zip(items.tolist(), users.tolist(), strict=True)
                 await self._chunk(number, [_drawn(item, user) for item, user in pairs])
 
@@ -220,17 +245,6 @@ class _Ours:
         """Every event was counted, once."""
         applied = (await tally(self.store))[_BEHAVIOUR]["applied"]
         assert applied == len(events), f"{applied} events applied of {len(events)}"
-
-    async def bytes_per_item(self) -> float:
-        """The mean over a sample of what Redis keeps of an item: record, facts, early behaviour."""
-        share = -(-SAMPLED_ITEMS // self.settings.shards)
-        sizes = []
-        for shard in range(self.settings.shards):
-            for item_id in await self.store.known_ids(shard, "", share):
-                keys = [self.store.keys.of(kind, item_id) for kind in "ifcrse"]
-                found = [await self.client.memory_usage(key, samples=0) for key in keys]
-                sizes.append(sum(size or 0 for size in found))
-        return sum(sizes) / len(sizes)
 
 
 def _drawn(item: int, user: int) -> Behaviour:

@@ -7,7 +7,7 @@ beginning but a loss, and is never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -65,14 +65,15 @@ class Birth:
 
 
 async def open_logs(
-    store: Store, extents: list[Extent], if_empty: IfEmpty = "stop"
+    store: Store, extents: list[Extent], if_empty: IfEmpty = "stop", others: Iterable[str] = ()
 ) -> dict[tuple[str, int], int]:
-    """Makes the store ready for the partitions.
+    """Makes the store ready for the partitions. ``others`` are the ids of logs that there are as
+    well: a store that is born now has met them, too.
 
     Returns by (topic, partition) the offset to read from: where the shard that is furthest behind
     stands. Raises StoreEmpty, StoreMismatch, EventsExpired, WatermarkAhead.
     """
-    await _begin_logs(store, extents, await _ensure_born(store, extents, if_empty))
+    await _begin_logs(store, extents, await _ensure_born(store, extents, if_empty, others))
     return await positions(store, extents)
 
 
@@ -126,7 +127,9 @@ def _checked(extent: Extent, behind: int, ahead: int) -> int:
     return behind
 
 
-async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -> Birth:
+async def _ensure_born(
+    store: Store, extents: list[Extent], if_empty: IfEmpty, others: Iterable[str]
+) -> Birth:
     """How the store was born, if not before then by this call: every worker goes by that, also for
     partitions that it holds only later."""
     record = await store.client.hgetall(store.keys.birth)
@@ -134,7 +137,8 @@ async def _ensure_born(store: Store, extents: list[Extent], if_empty: IfEmpty) -
         if if_empty == "stop":
             _check_new(extents)
         own = {"shards": store.keys.shards, "schema": ITEM.schema, "if_empty": if_empty}
-        mapping: dict[Any, Any] = {**own, **{f"met:{extent.log}": 1 for extent in extents}}
+        logs = {*others, *(extent.log for extent in extents)}
+        mapping: dict[Any, Any] = {**own, **{f"met:{log}": 1 for log in logs}}
         await store.client.hset(store.keys.birth, mapping=mapping)
         failpoint.passing("born")
         record = await store.client.hgetall(store.keys.birth)

@@ -25,7 +25,8 @@ SETTLE_SECONDS = 90.0
 
 class Fleet:
     """Keeps ``size`` workers, or what else ``command`` says, running: whoever has ended is
-    replaced, as a supervisor does it. They read the topics ``reads``.
+    replaced, as a supervisor does it. They read the topics ``reads``. The first to be started die at
+    ``failpoints``, one each.
 
     One that ends because no restart would help is a failure.
     """
@@ -38,9 +39,11 @@ class Fleet:
         seed: int,
         command: str = "worker",
         reads: Sequence[Topic] = READ,
+        failpoints: Sequence[str] = (),
     ) -> None:
         self.settings, self.folder, self.size = settings, folder, size
         self._command, self._reads = command, reads
+        self._failpoints = list(failpoints)
         self.rng = random.Random(seed)
         self.ends: list[int] = []
         self._started = 0
@@ -49,8 +52,10 @@ class Fleet:
     def _start(self) -> Child:
         self._started += 1
         log = self.folder / f"{self._command}-{self._started}.log"
-        command = [sys.executable, "-m", "streamer", self._command]
-        worker = Child(self._command, command, log, env=environment(self.settings))
+        command = [sys.executable, "-m", "streamer", *self._command.split()]
+        failpoint = self._failpoints.pop(0) if self._failpoints else ""
+        given = {**environment(self.settings), "STREAMER_FAILPOINT": failpoint}
+        worker = Child(self._command, command, log, env=given)
         worker.start()
         return worker
 

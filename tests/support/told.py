@@ -39,6 +39,12 @@ async def told(settings: Settings) -> dict[str, Any]:
     }
 
 
+async def versions(settings: Settings) -> dict[str, int]:
+    """Of each item the highest version that was told."""
+    scores = newest(await read(settings, ITEM_SCORES.name))
+    return {item: score["version"] for item, score in scores.items()}
+
+
 def _value(record: Any) -> dict[str, Any]:
     value: dict[str, Any] = msgpack.unpackb(record.value)
     return value

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -25,6 +27,7 @@ from streamer.registry import active_name
 from streamer.registry.promotion import promote
 from streamer.report import Results
 from streamer.settings import Settings
+from streamer.state.connection import connected
 from tests.support.bundles import SHIPPED
 
 
@@ -49,10 +52,25 @@ def test_a_tiny_run_applies_every_event_and_compares_with_each_peer() -> None:
     assert set(rows) == {
         ("state.events_per_second", "redis_py_awaited"),
         ("state.events_per_second", "redis_py_multi"),
+        ("state.events_per_second.chunks_of_8000", "redis_py_awaited"),
+        ("state.events_per_second.chunks_of_8000", "redis_py_multi"),
         ("state.bytes_per_item", None),
     }
     assert len(lines) == len(rows)
     assert all(row["value"] > 0 for row in rows.values())
+    by_chunk = [line.split(" in chunks of ")[1].split()[0] for line in lines[:-1]]
+    assert by_chunk == ["1,000", "1,000", "8,000", "8,000"]
+
+
+def test_every_size_of_the_store_is_measured_in_chunks_of_both_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state, "SIZED_EVENTS", 2000)
+    results = state.run(Settings(), state.Plan(1000, 10, 1, (500,)), lambda _: None)
+    assert [row["name"] for row in results.rows if ".items_" in row["name"]] == [
+        "state.events_per_second.items_500",
+        "state.events_per_second.items_500.chunks_of_8000",
+    ]
 
 
 def test_a_lost_event_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +89,20 @@ def test_the_peers_job_sums_and_decays_by_event_time() -> None:
     twice = job._PACKED.unpack(job.applied(job.applied(None, at(0)), at(3600)))
     assert twice[0] == pytest.approx(1 + 2.718281828**-1)
     assert twice[-1] == 1e9 + 3600
+
+
+def test_the_peer_that_counts_event_by_event_scores_what_its_counters_come_to(
+    redis_url: str,
+) -> None:
+    async def scores() -> list[float]:
+        async with connected(Settings(redis=redis_url)) as client:
+            events = [Behaviour(item_id="counted", type="purchase", time=1.0, value=2.0)] * 2
+            told = [msgpack.unpackb(await job.one(client, event)) for event in events]
+        return [message["probability"] for message in told]
+
+    assert asyncio.run(scores()) == pytest.approx(
+        [1 / (1 + math.exp(-0.01 * total)) for total in (4, 8)]
+    )
 
 
 @pytest.mark.parametrize("command", ["state", "pipeline", "soak"])

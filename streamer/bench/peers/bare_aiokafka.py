@@ -1,4 +1,8 @@
-"""Our way of a chunk in a bare aiokafka loop, without Faust, ranking and sweep: the ceiling.
+"""Our way of a chunk on bare aiokafka: the ceiling.
+
+Fetches are read as columns, chunks bounded and gathered into batches, state kept, scores told,
+items filed and offsets committed as a worker does it, by the same code. What is left out is Faust,
+and the ranking and sweep beside it: a worker is slower by what these cost.
 
 usage: python -m streamer.bench.peers.bare_aiokafka INPUT      settings from the environment
 """
@@ -10,26 +14,33 @@ from streamer import lean
 lean.prepare()
 
 import asyncio  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
+import traceback  # noqa: E402
+from collections.abc import Iterable  # noqa: E402
 from functools import partial  # noqa: E402
 from typing import Any  # noqa: E402
 
-import numpy as np  # noqa: E402
 import uvloop  # noqa: E402
 from aiokafka import AIOKafkaConsumer  # noqa: E402
+from aiokafka.consumer.fetcher import FetchError  # noqa: E402
 from aiokafka.structs import TopicPartition  # noqa: E402
 
 from streamer.broker import describe  # noqa: E402
 from streamer.chunk import Chunk  # noqa: E402
+from streamer.faust_app import FETCH_BYTES  # noqa: E402
+from streamer.fetched import Fetched, Portions  # noqa: E402
 from streamer.flow import Flow  # noqa: E402
+from streamer.lane import Lane  # noqa: E402
 from streamer.replay.producing import producing  # noqa: E402
 from streamer.settings import load  # noqa: E402
 from streamer.state.birth import Extent, open_logs  # noqa: E402
 from streamer.way import go  # noqa: E402
 from streamer.worker import Worker  # noqa: E402
 
-CHUNKS_AT_ONCE = 8
-"""Chunks fetched and not yet scored."""
+FETCH_WAIT_MS = 20
+POLL_SECONDS = 0.02
+"""As long as a fetch may take to come before it is seen which partitions have room."""
 
 
 class _App:
@@ -39,14 +50,20 @@ class _App:
         self.producer = producer
 
     def fail(self, error: BaseException) -> None:
-        raise error
+        traceback.print_exception(error)
+        os._exit(1)
 
 
 async def main(topic: str) -> None:
     settings = load()
     log = describe(settings.broker, [topic])[topic].log
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.broker, group_id=settings.group, enable_auto_commit=False
+        bootstrap_servers=settings.broker,
+        # Who is not a member may not commit for a group that a worker was in.
+        group_id=f"{settings.group}-bare",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_partition_fetch_bytes=FETCH_BYTES,
     )
     await consumer.start()
     async with producing(settings) as producer:
@@ -55,62 +72,120 @@ async def main(topic: str) -> None:
         await open_logs(worker.store, [Extent(topic, p.partition, log, None, 0, 0) for p in places])
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
-        position = dict.fromkeys(places, 0)
-        lean.settle()
-        acknowledged = _Acknowledged()
+        limits = settings.in_flight_max_records, settings.in_flight_max_bytes
+        lanes = Lanes({place: Lane(log, 0, 0, *limits) for place in places})
         bounds = settings.batches_at_once, settings.batch_max_records
         flow = Flow(partial(go, worker), *bounds, worker.app.fail)
-        flowing = asyncio.create_task(flow.run())
-        filing = asyncio.create_task(_commit(consumer, worker, acknowledged))
-        while not (filing.done() or flowing.done()):
-            found = await consumer.getmany(timeout_ms=50, max_records=settings.chunk_max_records)
-            for place, records in found.items():
-                chunk = _chunk(log, place, position[place], records)
-                chunk.source = acknowledged
-                position[place] = chunk.end
-                await acknowledged.room.acquire()
-                flow.add(chunk)
-        filing.result()
+        lean.settle()
+        await asyncio.gather(
+            _read(Fetches(consumer, settings.chunk_max_records), lanes, flow),
+            flow.run(),
+            _commit(consumer, worker, lanes),
+        )
 
 
-class _Acknowledged:
-    """Where each partition may be committed."""
+class Lanes:
+    """The partitions that are read, told what became of their chunks."""
 
-    def __init__(self) -> None:
-        self.ends: dict[TopicPartition, int] = {}
-        self.room = asyncio.Semaphore(CHUNKS_AT_ONCE)
+    def __init__(self, lanes: dict[TopicPartition, Lane]) -> None:
+        self.lanes = lanes
+        self._room = asyncio.Event()
+
+    async def with_room(self) -> list[TopicPartition]:
+        """Those that another chunk may be taken from, when there are some."""
+        while not (found := [place for place, lane in self.lanes.items() if lane.has_room()]):
+            self._room.clear()
+            await self._room.wait()
+        return found
+
+    def chunk(self, place: TopicPartition, found: Fetched) -> Chunk:
+        lane = self.lanes[place]
+        chunk = Chunk(
+            topic=place.topic,
+            partition=place.partition,
+            log=lane.log,
+            start=lane.position,
+            end=found.next,
+            offsets=found.offsets,
+            timestamps_ms=found.timestamps_ms,
+            keys=found.keys,
+            values=found.values,
+            source=self,
+        )
+        lane.issue(chunk)
+        return chunk
 
     def processed(self, chunk: Chunk) -> None:
-        self.room.release()
+        self._of(chunk).processed(chunk.start)
+        self._room.set()
 
     def done(self, chunk: Chunk) -> None:
-        place = TopicPartition(chunk.topic, chunk.partition)
-        self.ends[place] = max(chunk.end, self.ends.get(place, 0))
+        chunk.source = None
+        self._of(chunk).done(chunk.start)
+        self._room.set()
 
     def rewind(self, chunk: Chunk, offset: int) -> None:
         raise RuntimeError(f"Redis has lost writes from offset {offset} on")
 
+    def _of(self, chunk: Chunk) -> Lane:
+        return self.lanes[TopicPartition(chunk.topic, chunk.partition)]
 
-async def _commit(consumer: AIOKafkaConsumer, worker: Worker, acknowledged: _Acknowledged) -> None:
+    def committable(self) -> dict[TopicPartition, int]:
+        ends = {place: lane.committable() for place, lane in self.lanes.items()}
+        return {place: end for place, end in ends.items() if end is not None}
+
+
+class Fetches:
+    """Takes what a consumer has fetched, up to ``most`` records of each partition at a time."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, most: int) -> None:
+        self._fetcher: Any = consumer._fetcher
+        self._most = most
+        self._portions: dict[TopicPartition, Portions] = {}
+
+    async def take(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Fetched]:
+        """Raises what a fetch failed with."""
+        found = self._taken(places)
+        if not found:
+            waiter = self._fetcher._create_fetch_waiter()
+            done, _ = await asyncio.wait([waiter], timeout=POLL_SECONDS)
+            if not done:
+                waiter.cancel()
+            found = self._taken(places)
+        return found
+
+    def _taken(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Fetched]:
+        found = {place: self._portion(place) for place in places}
+        return {place: some for place, some in found.items() if some}
+
+    def _portion(self, place: TopicPartition) -> Fetched | None:
+        fetch = self._fetcher._records.get(place)
+        if fetch is None:
+            return None
+        if isinstance(fetch, FetchError):
+            fetch.check_raise()
+        portions = self._portions.get(place)
+        if portions is None or portions.fetch is not fetch:
+            portions = self._portions[place] = Portions(fetch)
+        some = portions.take(self._most)
+        if not fetch.has_more():
+            del self._fetcher._records[place], self._portions[place]
+            self._fetcher._notify(self._fetcher._wait_consume_future)
+        return some
+
+
+async def _read(fetches: Fetches, lanes: Lanes, flow: Flow) -> None:
+    while True:
+        for place, found in (await fetches.take(await lanes.with_room())).items():
+            flow.add(lanes.chunk(place, found))
+
+
+async def _commit(consumer: AIOKafkaConsumer, worker: Worker, lanes: Lanes) -> None:
     while True:
         await asyncio.sleep(worker.settings.commit_interval_seconds)
         await worker.filer.flush()
-        if acknowledged.ends:
-            await consumer.commit(acknowledged.ends)
-
-
-def _chunk(log: str, place: TopicPartition, start: int, records: list[Any]) -> Chunk:
-    return Chunk(
-        topic=place.topic,
-        partition=place.partition,
-        log=log,
-        start=start,
-        end=records[-1].offset + 1,
-        offsets=np.array([record.offset for record in records]),
-        timestamps_ms=np.array([record.timestamp for record in records]),
-        keys=[record.key for record in records],
-        values=[record.value for record in records],
-    )
+        if ends := lanes.committable():
+            await consumer.commit(ends)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Faust as it is ordinarily written: an agent that is given events, or up to 500 with `take`.
 
+An event by itself is counted in one MULTI, three counters that do not decay: decayed sums would
+have to be read first. With `take` they are read and written together.
+
 usage: python -m streamer.bench.peers.faust_agent BROKER REDIS INPUT OUTPUT per_event|take
 """
 

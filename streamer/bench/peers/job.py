@@ -1,7 +1,8 @@
 """The job as the peers do it: twelve decayed sums an item, a logistic score, a message an event.
 
 It is the Kafka Streams peer's job, state packed into one value of Redis an item; there is no
-protection against counting an event twice.
+protection against counting an event twice. Of an event its types are checked, as it is read, and
+nothing else: a worker of ours also checks what is in it, and looks for duplicates.
 """
 
 from __future__ import annotations
@@ -43,16 +44,22 @@ def _added(event: Behaviour) -> tuple[float, float, float]:
 
 def score(item_id: str, state: bytes) -> bytes:
     """The message that tells the item's score."""
-    logit = 0.01 * sum(_PACKED.unpack(state)[:_SUMS])
-    return _encode({"item_id": item_id, "probability": 1 / (1 + math.exp(-min(logit, 700.0)))})
+    return message(item_id, sum(_PACKED.unpack(state)[:_SUMS]))
+
+
+def message(item_id: str, total: float) -> bytes:
+    """What tells the score of an item whose sums come to ``total``."""
+    logit = min(0.01 * total, 700.0)
+    return _encode({"item_id": item_id, "probability": 1 / (1 + math.exp(-logit))})
 
 
 async def one(redis: Any, event: Behaviour) -> bytes:
-    """Applies one event: read, then write."""
+    """Applies one event as plain counters of its item, in one MULTI; scores what they come to."""
     key = f"item:{event.item_id}"
-    state = applied(await redis.get(key), event)
-    await redis.set(key, state)
-    return score(event.item_id, state)
+    async with redis.pipeline(transaction=True) as pipeline:
+        for name, amount in zip(("events", "purchases", "value"), _added(event), strict=True):
+            pipeline.hincrbyfloat(key, name, amount)
+        return message(event.item_id, sum(await pipeline.execute()))
 
 
 async def many(redis: Any, events: Sequence[Behaviour]) -> list[bytes]:

@@ -1,7 +1,8 @@
 """Pathway as near to the job as it comes: a stateful reducer an item, in memory, one process.
 
 It tells a score an item and micro-batch, with a retraction of the one before. On its standard output
-it says how many events it is done with. Needs nothing of ours, but pathway and msgpack.
+it says how many events it is done with. Events are not validated. Needs nothing of ours, but
+pathway and msgpack.
 
 usage: PYTHON pathway.py BROKER INPUT OUTPUT
 """

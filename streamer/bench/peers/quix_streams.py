@@ -1,5 +1,5 @@
 """quix-streams, at least once, with RocksDB state and a changelog as it comes, or with the same state
-in Redis. Needs nothing of ours.
+in Redis. Events are not validated. Needs nothing of ours.
 
 usage: PYTHON quix_streams.py BROKER INPUT OUTPUT STATE_DIR [REDIS]
 """

@@ -1,5 +1,6 @@
 """Our transport, batches and exactly-once state doing what the peers do and no more: twelve decayed
-sums an item, a logistic score, a message an event.
+sums an item, a logistic score, a message an event. Like theirs, an event's types are checked and
+nothing else.
 
 usage: python -m streamer.bench.peers.same_job      settings from the environment
 """

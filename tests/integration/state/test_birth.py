@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,8 @@ from streamer.state.connection import connected
 from streamer.state.keys import Keys
 from streamer.state.layout import ITEM
 from streamer.state.store import Store
+from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+from streamer.worker import Worker
 from tests.support.histories import fresh_store
 
 LOG = "log"
@@ -96,6 +101,31 @@ def test_partitions_that_are_met_later_begin_as_was_asked_for_at_birth(
         assert await open_logs(store, [made_again], "stop") == {(LOG, 0): 0}
 
     on_a_fresh_store(redis_url, work)
+
+
+@pytest.mark.parametrize(("if_empty", "start"), [("rebuild", 3), ("from-now", 60)])
+def test_a_log_of_which_whoever_gave_birth_held_nothing_begins_so_too(
+    redis_url: str, if_empty: IfEmpty, start: int
+) -> None:
+    settings = Settings(redis=redis_url, group=f"group-{uuid.uuid4().hex[:8]}")
+    new_items, behaviour = settings.topic(NEW_ITEMS.name), settings.topic(USER_BEHAVIOUR.name)
+
+    async def topic_ids(topics: set[str]) -> dict[str, str]:
+        return {name: f"id of {name}" for name in topics}
+
+    async def begun(if_empty: IfEmpty, topic: str) -> int:
+        app: Any = SimpleNamespace(producer=None, topic_ids=topic_ids)
+        worker = Worker(app, settings, if_empty)
+        held = Extent(topic, 0, f"id of {topic}", 60, 3, 100)
+        try:
+            return (await worker.start_offsets([held]))[topic, 0][1]
+        finally:
+            await worker.close()
+
+    async def run() -> list[int]:
+        return [await begun(if_empty, new_items), await begun("stop", behaviour)]
+
+    assert asyncio.run(run()) == [start, start]
 
 
 def test_a_worker_that_has_committed_nothing_gives_birth_for_none_that_have(
