@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -29,7 +30,7 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 from mode.utils.futures import notify
 
-from streamer import failpoint
+from streamer import failpoint, metrics
 from streamer.broker import log_ends
 from streamer.chunk import Chunk
 from streamer.errors import BrokerUnavailable, Stalled, StreamerError
@@ -44,6 +45,8 @@ FETCH_WAIT_MS = 20
 """How long a broker without new records may sit on a fetch. Kafka answers as soon as there are
 some, others only when this time is over."""
 MEMBERSHIP_LOOK_SECONDS = 1.0
+STALLED_STAYS_SECONDS = 10.0
+"""How long a process that has stalled stays, for its metrics to be read once more."""
 CROWDED_POLL_SECONDS = 0.01
 """How long a fetch may wait while a full partition waits for room."""
 
@@ -415,6 +418,10 @@ class ChunkConsumer(driver.Consumer):
             for tp, lane in self.lanes.items()
         }
 
+    def positions(self) -> dict[TP, int]:
+        """The first offset of each partition that is not finished."""
+        return {tp: lane.unfinished for tp, lane in self.lanes.items()}
+
     @Service.task
     async def _watch_membership(self) -> None:
         """Ends the process when it is out of the group for good: it would idle for ever."""
@@ -448,6 +455,7 @@ class ChunkConsumer(driver.Consumer):
         limit = self.settings.stall_timeout_seconds
         async for _ in self.itertimer(min(5.0, limit / 3), name="progress"):
             if stalled := self._stalled(time.monotonic() - limit):
+                metrics.STALLS.inc()
                 log.critical(
                     "stalled: events wait and nothing moves; ending the process",
                     topic=stalled.topic,
@@ -455,7 +463,8 @@ class ChunkConsumer(driver.Consumer):
                     waiting=self.lag().get(stalled),
                     seconds=round(limit),
                 )
-                os._exit(Stalled.exit_code)
+                _end_soon()
+                return
 
     def _stalled(self, since: float) -> TP | None:
         """A partition that has not moved since then and should have."""
@@ -465,6 +474,13 @@ class ChunkConsumer(driver.Consumer):
                 lane.moved_at = time.monotonic()
         still = {tp: lane.moved_at for tp, lane in self.lanes.items()} | self._opening
         return next((tp for tp, moved_at in still.items() if moved_at < since), None)
+
+
+def _end_soon() -> None:
+    """Ends the process from a thread of its own, in case that the event loop stands still, too."""
+    end = threading.Timer(STALLED_STAYS_SECONDS, os._exit, (Stalled.exit_code,))
+    end.daemon = True
+    end.start()
 
 
 class _Handle:

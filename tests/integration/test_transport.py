@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from streamer.lane import MAX_CHUNKS
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
 from tests.support.logs import write
-from tests.support.processes import HARD_LIMIT_SECONDS, own_group, running, until, wait_until
+from tests.support.processes import (
+    HARD_LIMIT_SECONDS,
+    metric,
+    own_group,
+    running,
+    until,
+    wait_until,
+)
 from tests.support.shop import purchase
 
 pytestmark = pytest.mark.filterwarnings("ignore::faust.exceptions.AlreadyConfiguredWarning")
@@ -283,7 +291,7 @@ async def _begun(chunks: list[Chunk]) -> bool:
     return bool(chunks)
 
 
-def test_a_worker_that_makes_no_progress_ends_with_a_code_of_its_own(
+def test_a_worker_that_makes_no_progress_counts_it_and_ends_with_a_code_of_its_own(
     broker_address: str, tmp_path: Path
 ) -> None:
     """Its Redis is gone for longer than it may stand still, while events wait."""
@@ -292,6 +300,8 @@ def test_a_worker_that_makes_no_progress_ends_with_a_code_of_its_own(
     with redis, running(settings, tmp_path, "worker") as (worker,):
         redis.kill()
         asyncio.run(write(settings, USER_BEHAVIOUR.name, [purchase("late")]))
+        counted = partial(metric, [worker.port], "streamer_stalls_total")
+        wait_until(lambda: counted() == 1, "the stall counted")
         wait_until(lambda: not worker.child.alive, "the stalled worker ended")
         assert worker.child.exit_code == Stalled.exit_code
         assert "stalled: events wait and nothing moves" in worker.child.log.read_text()
