@@ -26,7 +26,8 @@ class Lane:
     """One partition from the moment it was assigned or sought until it is revoked or sought again.
 
     ``position`` is where the next chunk starts, ``fetched`` how far the log was read: further, where
-    nothing came that a chunk could hold. Chunks may finish in any order; ``committable`` is never
+    nothing came that a chunk could hold. ``end`` is where the log ended when the broker was last
+    asked. Chunks may finish in any order; ``committable`` is never
     past one that has not.
     """
 
@@ -39,6 +40,7 @@ class Lane:
     records: int = 0
     bytes: int = 0
     fetched: int = field(init=False)
+    end: int = 0
     moved_at: float = field(default_factory=time.monotonic)
     _issued: deque[_Issued] = field(default_factory=deque)
     _by_start: dict[int, _Issued] = field(default_factory=dict)

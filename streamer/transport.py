@@ -201,6 +201,7 @@ class ChunkConsumer(driver.Consumer):
         self._opening: dict[TP, float] = {}
         self._dropped: set[TP] = set()
         self._room = asyncio.Event()
+        self._asking: asyncio.Future[Any] | None = None
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -412,9 +413,10 @@ class ChunkConsumer(driver.Consumer):
     # Watching
 
     def lag(self) -> dict[TP, int]:
-        """Records of each partition that wait to be finished."""
+        """Records of each partition that wait to be finished. A log is taken to end where the last
+        fetch said, or where the broker did when it was last asked, if that is further."""
         return {
-            tp: max(0, (self.highwater(tp) or 0) - lane.unfinished)
+            tp: max(0, max(self.highwater(tp) or 0, lane.end) - lane.unfinished)
             for tp, lane in self.lanes.items()
         }
 
@@ -453,7 +455,8 @@ class ChunkConsumer(driver.Consumer):
         where to read from can't be found out: Faust has been seen to idle for ever, and a process
         that does not run is at least restarted."""
         limit = self.settings.stall_timeout_seconds
-        async for _ in self.itertimer(min(5.0, limit / 3), name="progress"):
+        interval = min(5.0, limit / 3)
+        async for _ in self.itertimer(interval, name="progress"):
             if stalled := self._stalled(time.monotonic() - limit):
                 metrics.STALLS.inc()
                 log.critical(
@@ -465,6 +468,23 @@ class ChunkConsumer(driver.Consumer):
                 )
                 _end_soon()
                 return
+            if self._asking is None or self._asking.done():
+                self._asking = self.add_future(self._ask_for_ends(interval / 2))
+
+    async def _ask_for_ends(self, seconds: float) -> None:
+        """Learns from the broker, within these seconds, where partitions end that seem to be read
+        to their end: where fetches have ceased, a client hears of nothing more.
+
+        A log may end in marks of transactions, which hold no event. Whoever still fetches has
+        passed by the next look whatever the broker counted at this one, so they do not add up to a
+        stall. The client that asks is not the one that is looked after.
+        """
+        level = {tp: self.lanes[tp] for tp, waiting in self.lag().items() if not waiting}
+        with suppress(BrokerUnavailable, TimeoutError):
+            async with asyncio.timeout(seconds):
+                ends = await log_ends(self.settings.broker, level)
+            for tp, lane in level.items():
+                lane.end = ends[tp]
 
     def _stalled(self, since: float) -> TP | None:
         """A partition that has not moved since then and should have."""

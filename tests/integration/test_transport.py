@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from prometheus_client import REGISTRY
 
+from streamer import transport
 from streamer.broker import administrator
 from streamer.chunk import Chunk
 from streamer.embedded import valkey
@@ -305,6 +307,33 @@ def test_a_worker_that_makes_no_progress_counts_it_and_ends_with_a_code_of_its_o
         wait_until(lambda: not worker.child.alive, "the stalled worker ended")
         assert worker.child.exit_code == Stalled.exit_code
         assert "stalled: events wait and nothing moves" in worker.child.log.read_text()
+
+
+def test_a_partition_stalls_whose_fetches_have_ceased_before_anything_came(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client itself hears of nothing more; the broker does."""
+    ended = asyncio.Event()
+    monkeypatch.setattr(transport, "_end_soon", ended.set)
+    counted = REGISTRY.get_sample_value("streamer_stalls_total") or 0
+
+    async def scenario() -> None:
+        quick = settings.model_copy(update={"stall_timeout_seconds": 3.0})
+        await fill(quick, 0)
+        async with reading(quick, Chunk.done) as app:
+            await until_committed(quick, [RECORDS, 0])
+            thread = app.consumer._thread
+            fetcher = thread._consumer._fetcher
+            thread.thread_loop.call_soon_threadsafe(fetcher._fetch_task.cancel)
+            await asyncio.sleep(2 * quick.stall_timeout_seconds)
+            assert not ended.is_set(), "nothing waits"
+            await fill(quick, 0)
+            await ended.wait()
+            (waiting,) = [n for tp, n in app.consumer.lag().items() if tp.partition == 0]
+            assert waiting == RECORDS
+
+    run(scenario())
+    assert REGISTRY.get_sample_value("streamer_stalls_total") == counted + 1
 
 
 def test_a_worker_without_anything_to_do_does_not_count_as_stalled(

@@ -236,6 +236,17 @@ def test_a_log_that_ends_in_a_mark_of_a_transaction_has_nothing_that_waits() -> 
     assert reader.reopened == []
 
 
+def test_what_waits_is_what_the_client_or_the_broker_has_heard_of() -> None:
+    mine = lane(10)
+    reader = Reader({PARTITION: mine}, {})
+    reader.highwaters = {PARTITION: 12}
+    assert reader.lag() == {PARTITION: 2}
+    mine.end = 15
+    assert reader.lag() == {PARTITION: 5}
+    mine.fetched = 15
+    assert reader.lag() == {PARTITION: 0}
+
+
 @pytest.mark.parametrize(("waiting", "opening"), [(0, False), (3, False), (0, True)])
 def test_a_partition_stalls_that_has_events_or_is_still_to_be_opened(
     waiting: int, opening: bool
