@@ -72,7 +72,7 @@ def touched_of(events: Sequence[Behaviour], known: dict[str, Known]) -> Touched:
     records = Records.empty(len(ids))
     records.put(slice(len(deltas.ids)), deltas.records)
     found = [known.get(item_id, Known()) for item_id in ids]
-    return Touched(ids, records, found, beside(found))
+    return Touched(ids, np.zeros(len(ids), np.uint64), records, found, beside(found))
 
 
 def kin_table(items: Touched) -> KinTable:
