@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         100_000, description="offsets in which a repeated event_id is a duplicate; 0 turns it off"
     )
     future_tolerance_seconds: Positive = Field(
-        3600.0, description="an event further ahead of the wall clock is refused"
+        3600.0, description="an event further ahead of when it was written to its topic is refused"
     )
     max_text_chars: Count = Field(
         100_000, description="a longer title, description or review is refused"
