@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def value_bytes(values: Iterable[bytes | None]) -> int:
+    """How long the values are together."""
+    return sum(map(len, filter(None, values)))
 
 
 class Source(Protocol):

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from streamer.chunk import Chunk
+from streamer.chunk import Chunk, value_bytes
 
 MAX_CHUNKS = 3
 
@@ -60,10 +60,16 @@ class Lane:
             and self.bytes < self.max_bytes
         )
 
+    @property
+    def room_bytes(self) -> int:
+        """How long the values of the next chunk may be together, at least 1. Its last record may
+        reach beyond that, so a lane holds less than ``max_bytes`` and one record more. What the
+        client has fetched and not handed out is beside that: ``faust_app.FETCH_BYTES``, or one
+        batch where that is larger, as it was sent, and of it one batch unpacked."""
+        return max(1, self.max_bytes - self.bytes)
+
     def issue(self, chunk: Chunk) -> None:
-        issued = _Issued(
-            chunk.start, chunk.end, len(chunk), sum(map(len, filter(None, chunk.values)))
-        )
+        issued = _Issued(chunk.start, chunk.end, len(chunk), value_bytes(chunk.values))
         self._issued.append(issued)
         self._by_start[chunk.start] = issued
         self.position = chunk.end

@@ -64,6 +64,8 @@ class ChunkSchema(Schema[Any, Any]):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Takes what aiokafka has fetched, a bounded portion of each partition in turn."""
 
+    consumer: Any
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
@@ -158,7 +160,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         portions = self._portions.get(tp)
         if portions is None or portions.fetch is not fetch:
             portions = self._portions[tp] = Portions(fetch)
-        return portions.take(most)
+        return portions.take(most, self.consumer.room_bytes(tp))
 
 
 async def _more(fetcher: Any, timeout: float) -> bool:
@@ -272,6 +274,12 @@ class ChunkConsumer(driver.Consumer):
             self._opening.pop(tp, None)
 
     # Fetching
+
+    def room_bytes(self, tp: TP) -> int:
+        """How long the values of the next portion of a partition may be together. It is asked in
+        the thread of the client, where room may only have grown since the fetch was allowed."""
+        lane = self._asked.get(tp)
+        return lane.room_bytes if lane else 1
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         active = active_partitions or set()

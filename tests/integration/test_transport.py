@@ -165,6 +165,50 @@ def test_a_full_partition_pauses_and_the_other_goes_on(settings: Settings) -> No
     run(scenario())
 
 
+def test_the_bytes_of_a_partition_are_bounded_within_a_batch(settings: Settings) -> None:
+    """By less than a record's, whatever comes in one fetch; a larger record passes alone."""
+    most, usual, large = 20_000, 3_000, 50_000
+    sizes = [usual] * 100 + [large] + [usual] * 100
+    bounded = settings.model_copy(
+        update={
+            "chunk_max_records": RECORDS,
+            "in_flight_max_records": RECORDS,
+            "in_flight_max_bytes": most,
+        }
+    )
+
+    async def scenario() -> None:
+        await write(bounded, USER_BEHAVIOUR.name, [(b"k", bytes(size)) for size in sizes])
+        held: list[Chunk] = []
+        read: list[int] = []
+        in_flight: list[list[int]] = []
+
+        def take(chunk: Chunk) -> None:
+            held.append(chunk)
+            in_flight.append([len(value or b"") for each in held for value in each.values])
+            read.extend(len(value or b"") for value in chunk.values)
+
+        async def let_go() -> bool:
+            """Once nothing more comes."""
+            before = len(held)
+            await asyncio.sleep(0.1)
+            if len(held) == before:
+                for chunk in held:
+                    chunk.done()
+                held.clear()
+            return len(read) == len(sizes)
+
+        async with reading(bounded, take):
+            await until(let_go, "everything read")
+            await until(let_go, "everything done")
+            await until_committed(bounded, [len(sizes), 0])
+        assert read == sizes
+        assert all(sum(values[:-1]) < most for values in in_flight)
+        assert any(sum(values) > most for values in in_flight if large in values)
+
+    run(scenario())
+
+
 def test_room_is_given_back_before_a_chunk_may_be_committed(settings: Settings) -> None:
     async def scenario() -> None:
         await fill(settings, 0)

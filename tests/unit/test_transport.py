@@ -112,7 +112,7 @@ class Endless(FetchResult):
 
 def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetched]]:
     thread = ConsumerThread.__new__(ConsumerThread)
-    cast(Any, thread).consumer = SimpleNamespace(flow_active=True)
+    cast(Any, thread).consumer = SimpleNamespace(flow_active=True, room_bytes=lambda tp: 10**9)
     thread._turn, thread._portions = 0, {}
     consumer = cast(Any, SimpleNamespace(_closed=False, _fetcher=fetcher))
 
@@ -126,7 +126,7 @@ def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetch
 def test_every_full_partition_has_an_equal_share_of_every_fetch(
     full: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def portion(self: Portions, most: int) -> Fetched:
+    def portion(self: Portions, most: int, most_bytes: int) -> Fetched:
         fetch = cast(Endless, self.fetch)
         fetch.asked.append(fetch.tp)
         return fetched(range(most), most)
