@@ -25,7 +25,7 @@ from streamer.vigil import Vigil
 from streamer.worker import Worker
 
 CLOCK_SECONDS = 1.0
-"""How often workers learn each other's stream time, and lag is exported."""
+"""How often workers learn each other's stream time, and lag and positions are exported."""
 
 
 async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
@@ -89,7 +89,7 @@ async def run_encoder(settings: Settings) -> None:
     try:
         async with serve_status(settings, app.ready):
             following = heads.follow(settings, service)
-            await _run_beside(app, [lambda: _watch_lag(app), following.run])
+            await _run_beside(app, [lambda: _watch_positions(app), following.run])
     finally:
         await service.stop()
 
@@ -122,18 +122,21 @@ async def _watch(app: StreamerApp, worker: Worker) -> None:
     while True:
         await worker.assess.learn_time()
         metrics.STREAM_TIME_SECONDS.set(worker.assess.clock.now())
-        _export_lag(app)
+        _export_positions(app)
         await asyncio.sleep(CLOCK_SECONDS)
 
 
-async def _watch_lag(app: StreamerApp) -> None:
+async def _watch_positions(app: StreamerApp) -> None:
     while True:
-        _export_lag(app)
+        _export_positions(app)
         await asyncio.sleep(CLOCK_SECONDS)
 
 
-def _export_lag(app: StreamerApp) -> None:
+def _export_positions(app: StreamerApp) -> None:
     """Partitions that went to another process are told by that one alone."""
     metrics.LAG_RECORDS.clear()
+    metrics.POSITION_OFFSET.clear()
     for tp, waiting in app.consumer.lag().items():
         metrics.LAG_RECORDS.labels(tp.topic, tp.partition).set(waiting)
+    for tp, offset in app.consumer.positions().items():
+        metrics.POSITION_OFFSET.labels(tp.topic, tp.partition).set(offset)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def value_bytes(values: Iterable[bytes | None]) -> int:
+    """How long the values are together."""
+    return sum(map(len, filter(None, values)))
 
 
 class Source(Protocol):
@@ -27,8 +32,8 @@ class Chunk:
     The range is contiguous: the next chunk of the partition starts at ``end``. Offsets missing
     inside it (compaction, transaction markers) hold no record. ``log`` is the topic's id, which
     a topic made again under the same name does not share (KIP-516). ``timestamps_ms`` are the
-    broker's record timestamps. A ``reread`` chunk lies before the offset at which processing goes
-    on: it is there to be remembered, not to be applied.
+    records' timestamps, 0 or less where there is none. A ``reread`` chunk lies before the offset at
+    which processing goes on: it is there to be remembered, not to be applied.
     """
 
     topic: str

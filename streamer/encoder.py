@@ -29,7 +29,7 @@ class EncoderWorker:
     def __init__(self, app: StreamerApp, settings: Settings, service: EncodingService) -> None:
         self._app = app
         self._service = service
-        self._limits = Limits(np.inf, settings.max_text_chars, settings.dead_letter_max_bytes)
+        self._limits = Limits(np.inf, 0.0, settings.max_text_chars, settings.dead_letter_max_bytes)
         self._outputs = Outputs(Publisher(app.producer), settings)
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -16,6 +16,8 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionReco
 from aiokafka.errors import CorruptRecordException
 from numpy.typing import NDArray
 
+from streamer.chunk import value_bytes
+
 Ints = NDArray[np.int64]
 
 
@@ -88,11 +90,16 @@ class Portions:
     def __init__(self, fetch: FetchResult) -> None:
         self.fetch = fetch
         self._left: list[Any] = []
+        self._left_bytes = 0
         self._read_to = 0
 
-    def take(self, most: int) -> Fetched | None:
-        """Up to ``most`` of the records that are next; None where the fetch is void or at its end.
-        Raises CorruptRecordException."""
+    def take(self, most: int, most_bytes: int) -> Fetched | None:
+        """Up to ``most`` of the records that are next, and none behind the one whose value reaches
+        ``most_bytes``; None where the fetch is void or at its end.
+
+        Of a fetch no more is unpacked than the batch in which the portion ends. Raises
+        CorruptRecordException.
+        """
         fetch = self.fetch
         if not fetch.check_assignment(fetch._topic_partition) or not fetch.has_more():
             return None
@@ -101,10 +108,14 @@ class Portions:
         # comes.
         source._records_iterator = None
         start = source.next_fetch_offset
-        while len(self._left) < most and source._records.has_next():
-            self._left += _next_batch(source)
+        while (
+            len(self._left) < most and self._left_bytes < most_bytes and source._records.has_next()
+        ):
+            batch = _next_batch(source)
+            self._left += batch
+            self._left_bytes += value_bytes([record.value for record in batch])
             self._read_to = source.next_fetch_offset
-        records, self._left = self._left[:most], self._left[most:]
+        records = self._portion(most, most_bytes)
         source.next_fetch_offset = self._left[0].offset if self._left else self._read_to
         fetch._update_position()
         if not self._left and not source._records.has_next():
@@ -112,6 +123,16 @@ class Portions:
         if source.next_fetch_offset == start:
             return None
         return Fetched.of(records, start, source.next_fetch_offset)
+
+    def _portion(self, most: int, most_bytes: int) -> list[Any]:
+        """The first of what is left."""
+        count = min(most, len(self._left))
+        if self._left_bytes >= most_bytes:
+            sizes = [len(record.value or b"") for record in self._left[:count]]
+            count = min(count, 1 + int(np.searchsorted(np.cumsum(sizes), most_bytes)))
+        records, self._left = self._left[:count], self._left[count:]
+        self._left_bytes = value_bytes([record.value for record in self._left])
+        return records
 
 
 def _next_batch(source: PartitionRecords) -> list[Any]:

@@ -94,7 +94,8 @@ class Intake:
 
     def _limits(self) -> Limits:
         return Limits(
-            latest=time.time() + self.settings.future_tolerance_seconds,
+            now=time.time(),
+            future_tolerance_seconds=self.settings.future_tolerance_seconds,
             max_text_chars=self.settings.max_text_chars,
             dead_letter_max_bytes=self.settings.dead_letter_max_bytes,
         )

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from streamer.chunk import Chunk
+from streamer.chunk import Chunk, value_bytes
 
 MAX_CHUNKS = 3
 
@@ -26,7 +26,8 @@ class Lane:
     """One partition from the moment it was assigned or sought until it is revoked or sought again.
 
     ``position`` is where the next chunk starts, ``fetched`` how far the log was read: further, where
-    nothing came that a chunk could hold. Chunks may finish in any order; ``committable`` is never
+    nothing came that a chunk could hold. ``end`` is where the log ended when the broker was last
+    asked. Chunks may finish in any order; ``committable`` is never
     past one that has not.
     """
 
@@ -39,6 +40,7 @@ class Lane:
     records: int = 0
     bytes: int = 0
     fetched: int = field(init=False)
+    end: int = 0
     moved_at: float = field(default_factory=time.monotonic)
     _issued: deque[_Issued] = field(default_factory=deque)
     _by_start: dict[int, _Issued] = field(default_factory=dict)
@@ -58,10 +60,16 @@ class Lane:
             and self.bytes < self.max_bytes
         )
 
+    @property
+    def room_bytes(self) -> int:
+        """How long the values of the next chunk may be together, at least 1. Its last record may
+        reach beyond that, so a lane holds less than ``max_bytes`` and one record more. What the
+        client has fetched and not handed out is beside that: ``faust_app.FETCH_BYTES``, or one
+        batch where that is larger, as it was sent, and of it one batch unpacked."""
+        return max(1, self.max_bytes - self.bytes)
+
     def issue(self, chunk: Chunk) -> None:
-        issued = _Issued(
-            chunk.start, chunk.end, len(chunk), sum(map(len, filter(None, chunk.values)))
-        )
+        issued = _Issued(chunk.start, chunk.end, len(chunk), value_bytes(chunk.values))
         self._issued.append(issued)
         self._by_start[chunk.start] = issued
         self.position = chunk.end

@@ -73,6 +73,15 @@ ENCODINGS = Counter("streamer_encodings_total", "Encodings taken into the state.
 LAG_RECORDS = Gauge(
     "streamer_lag_records", "Records that wait to be finished.", ["topic", "partition"]
 )
+POSITION_OFFSET = Gauge(
+    "streamer_position_offset",
+    "The first offset of an assigned partition that is not finished.",
+    ["topic", "partition"],
+)
+STALLS = Counter(
+    "streamer_stalls_total",
+    "Times that nothing moved though events waited, after which the process ends.",
+)
 REWINDS = Counter(
     "streamer_rewinds_total", "Times a partition was read again because Redis had lost writes."
 )

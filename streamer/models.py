@@ -71,4 +71,6 @@ def _older(store: Path, wanted: str, error: BundleError) -> Judge:
 
 def _nobody() -> Touched:
     """An item of which nothing is known."""
-    return Touched(["nobody"], Records.empty(1), [NOTHING], beside([NOTHING]))
+    return Touched(
+        ["nobody"], np.zeros(1, np.uint64), Records.empty(1), [NOTHING], beside([NOTHING])
+    )

@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     chunk_max_records: Count = Field(8000, description="records of one partition handled at once")
     in_flight_max_records: Count = Field(16_000, description="records per partition not yet done")
     in_flight_max_bytes: Count = Field(
-        32 * 2**20, description="bytes per partition not yet done; a larger record passes alone"
+        32 * 2**20,
+        description="bytes of values per partition not yet done; passed by less than the last record",
     )
     batch_max_records: Count = Field(
         16_000, description="a batch of chunks of several partitions is full from here on"
@@ -91,7 +92,7 @@ class Settings(BaseSettings):
         100_000, description="offsets in which a repeated event_id is a duplicate; 0 turns it off"
     )
     future_tolerance_seconds: Positive = Field(
-        3600.0, description="an event further ahead of the wall clock is refused"
+        3600.0, description="an event further ahead of when it was written to its topic is refused"
     )
     max_text_chars: Count = Field(
         100_000, description="a longer title, description or review is refused"

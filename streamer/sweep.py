@@ -22,6 +22,7 @@ from streamer.settings import Settings
 from streamer.state.boards import Boards
 from streamer.state.features import launch_times
 from streamer.state.layout import DAY, ITEM
+from streamer.state.touched import Touched
 
 BATCH_ITEMS = 200
 """Items read, scored and filed at once."""
@@ -109,18 +110,19 @@ class Sweep:
         metrics.SWEPT_ITEMS.inc(len(ids))
         before = judged.time - self._settings.item_retention_days * DAY
         last = np.fmax(launch_times(judged.items), judged.items.x[:, _LAST_TIME])
-        old = [item_id for item_id, at in zip(judged.items.ids, last, strict=True) if at < before]
-        if old:
-            await self._forget(shard, old, before)
+        if len(old := np.flatnonzero(last < before)):
+            await self._forget(shard, judged.items.at(old.tolist()))
 
-    async def _forget(self, shard: int, ids: list[str], before: float) -> None:
-        """Readers and boards first: what is gone from the state is not come by again."""
+    async def _forget(self, shard: int, old: Touched) -> None:
+        """Readers and boards first: what is gone from the state is not come by again. An item that
+        something has happened to meanwhile is kept, and looked at again."""
+        ids, etags = old.ids, old.etags.astype("<u8").tobytes()
         await self._filer.flush()
         await self._outputs.forgotten(ids)
         boards = await patiently(self._boards.names)
         await patiently(lambda: self._boards.forget(boards, ids))
         failpoint.passing("forgetting")
-        gone = await patiently(lambda: self._assess.store.forget(shard, ids, before))
+        gone = await patiently(lambda: self._assess.store.forget(shard, ids, etags))
         failpoint.passing("forgotten")
         metrics.FORGOTTEN_ITEMS.inc(len(gone))
         if touched := sorted(set(ids) - set(gone)):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -29,7 +30,7 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 from mode.utils.futures import notify
 
-from streamer import failpoint
+from streamer import failpoint, metrics
 from streamer.broker import log_ends
 from streamer.chunk import Chunk
 from streamer.errors import BrokerUnavailable, Stalled, StreamerError
@@ -44,6 +45,8 @@ FETCH_WAIT_MS = 20
 """How long a broker without new records may sit on a fetch. Kafka answers as soon as there are
 some, others only when this time is over."""
 MEMBERSHIP_LOOK_SECONDS = 1.0
+STALLED_STAYS_SECONDS = 10.0
+"""How long a process that has stalled stays, for its metrics to be read once more."""
 CROWDED_POLL_SECONDS = 0.01
 """How long a fetch may wait while a full partition waits for room."""
 
@@ -60,6 +63,8 @@ class ChunkSchema(Schema[Any, Any]):
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Takes what aiokafka has fetched, a bounded portion of each partition in turn."""
+
+    consumer: Any
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,7 +160,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         portions = self._portions.get(tp)
         if portions is None or portions.fetch is not fetch:
             portions = self._portions[tp] = Portions(fetch)
-        return portions.take(most)
+        return portions.take(most, self.consumer.room_bytes(tp))
 
 
 async def _more(fetcher: Any, timeout: float) -> bool:
@@ -198,6 +203,7 @@ class ChunkConsumer(driver.Consumer):
         self._opening: dict[TP, float] = {}
         self._dropped: set[TP] = set()
         self._room = asyncio.Event()
+        self._asking: asyncio.Future[Any] | None = None
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -268,6 +274,12 @@ class ChunkConsumer(driver.Consumer):
             self._opening.pop(tp, None)
 
     # Fetching
+
+    def room_bytes(self, tp: TP) -> int:
+        """How long the values of the next portion of a partition may be together. It is asked in
+        the thread of the client, where room may only have grown since the fetch was allowed."""
+        lane = self._asked.get(tp)
+        return lane.room_bytes if lane else 1
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         active = active_partitions or set()
@@ -409,11 +421,16 @@ class ChunkConsumer(driver.Consumer):
     # Watching
 
     def lag(self) -> dict[TP, int]:
-        """Records of each partition that wait to be finished."""
+        """Records of each partition that wait to be finished. A log is taken to end where the last
+        fetch said, or where the broker did when it was last asked, if that is further."""
         return {
-            tp: max(0, (self.highwater(tp) or 0) - lane.unfinished)
+            tp: max(0, max(self.highwater(tp) or 0, lane.end) - lane.unfinished)
             for tp, lane in self.lanes.items()
         }
+
+    def positions(self) -> dict[TP, int]:
+        """The first offset of each partition that is not finished."""
+        return {tp: lane.unfinished for tp, lane in self.lanes.items()}
 
     @Service.task
     async def _watch_membership(self) -> None:
@@ -446,8 +463,10 @@ class ChunkConsumer(driver.Consumer):
         where to read from can't be found out: Faust has been seen to idle for ever, and a process
         that does not run is at least restarted."""
         limit = self.settings.stall_timeout_seconds
-        async for _ in self.itertimer(min(5.0, limit / 3), name="progress"):
+        interval = min(5.0, limit / 3)
+        async for _ in self.itertimer(interval, name="progress"):
             if stalled := self._stalled(time.monotonic() - limit):
+                metrics.STALLS.inc()
                 log.critical(
                     "stalled: events wait and nothing moves; ending the process",
                     topic=stalled.topic,
@@ -455,7 +474,25 @@ class ChunkConsumer(driver.Consumer):
                     waiting=self.lag().get(stalled),
                     seconds=round(limit),
                 )
-                os._exit(Stalled.exit_code)
+                _end_soon()
+                return
+            if self._asking is None or self._asking.done():
+                self._asking = self.add_future(self._ask_for_ends(interval / 2))
+
+    async def _ask_for_ends(self, seconds: float) -> None:
+        """Learns from the broker, within these seconds, where partitions end that seem to be read
+        to their end: where fetches have ceased, a client hears of nothing more.
+
+        A log may end in marks of transactions, which hold no event. Whoever still fetches has
+        passed by the next look whatever the broker counted at this one, so they do not add up to a
+        stall. The client that asks is not the one that is looked after.
+        """
+        level = {tp: self.lanes[tp] for tp, waiting in self.lag().items() if not waiting}
+        with suppress(BrokerUnavailable, TimeoutError):
+            async with asyncio.timeout(seconds):
+                ends = await log_ends(self.settings.broker, level)
+            for tp, lane in level.items():
+                lane.end = ends[tp]
 
     def _stalled(self, since: float) -> TP | None:
         """A partition that has not moved since then and should have."""
@@ -465,6 +502,13 @@ class ChunkConsumer(driver.Consumer):
                 lane.moved_at = time.monotonic()
         still = {tp: lane.moved_at for tp, lane in self.lanes.items()} | self._opening
         return next((tp for tp, moved_at in still.items() if moved_at < since), None)
+
+
+def _end_soon() -> None:
+    """Ends the process from a thread of its own, in case that the event loop stands still, too."""
+    end = threading.Timer(STALLED_STAYS_SECONDS, os._exit, (Stalled.exit_code,))
+    end.daemon = True
+    end.start()
 
 
 class _Handle:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.errors import BadEvent
 from streamer.events import REVIEW_DIMENSIONS, SCHEMA, Behaviour, Encoding, Event, NewItem, Text
@@ -16,11 +17,30 @@ LAUNCH_AHEAD_SECONDS = 366 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an event may not exceed. ``latest`` is the largest event time accepted, in seconds."""
+    """What an event may not exceed. ``now`` is the time of reading, in seconds since the epoch; an
+    event may lie ``future_tolerance_seconds`` after it."""
 
-    latest: float
+    now: float
+    future_tolerance_seconds: float
     max_text_chars: int
     dead_letter_max_bytes: int
+
+    @property
+    def latest(self) -> float:
+        """The largest event time accepted, in seconds."""
+        return self.now + self.future_tolerance_seconds
+
+    def moments(self, timestamps_ms: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The time, in seconds, by which each record is judged, whenever it is read: its own
+        timestamp. ``now`` where it has none, or lies ahead: a producer's clock may be wrong."""
+        stamped = np.where(timestamps_ms > 0, timestamps_ms / 1000, np.inf)
+        return np.minimum(stamped, self.now)
+
+    def at(self, moment: float) -> Limits:
+        """The same at another time, in seconds."""
+        return Limits(
+            moment, self.future_tolerance_seconds, self.max_text_chars, self.dead_letter_max_bytes
+        )
 
 
 def check_common(event: Event, limits: Limits) -> None:

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from streamer.chunk import Chunk
 from streamer.errors import BadEvent
@@ -49,12 +50,16 @@ class Batch(Generic[E]):
 
 
 class Reader(Generic[E]):
-    """Reads one topic's records as events of one type."""
+    """Reads one topic's records as events of one type. What comes ``from_outside`` is judged by
+    when it was written, what is our own by when it is read."""
 
-    def __init__(self, kind: type[E], check: Callable[[E, Limits], None]) -> None:
+    def __init__(
+        self, kind: type[E], check: Callable[[E, Limits], None], *, from_outside: bool = False
+    ) -> None:
         self._msgpack = msgspec.msgpack.Decoder(kind).decode
         self._json = msgspec.json.Decoder(kind).decode
         self._check = check
+        self._from_outside = from_outside
 
     def decode(self, value: bytes | None) -> E:
         """One record's value as an event, its shape checked but not yet its content.
@@ -87,20 +92,32 @@ class Reader(Generic[E]):
                     dead.append(bury(chunk, index, bad, limits))
                     continue
             kept.append(index)
-        if not _plainly_fine(events, limits):
-            events, kept = self._sift(chunk, events, kept, dead, limits)
+        moments = np.full(len(chunk), limits.now)
+        if self._from_outside:
+            moments = limits.moments(chunk.timestamps_ms)
+        if not _plainly_fine(events, moments[kept] + limits.future_tolerance_seconds):
+            events, kept = self._sift(chunk, events, kept, dead, limits, moments)
         offsets = chunk.offsets if len(kept) == len(chunk) else chunk.offsets[kept]
         return Batch(events, offsets, dead)
 
     def _sift(
-        self, chunk: Chunk, events: list[E], kept: list[int], dead: list[DeadLetter], limits: Limits
+        self,
+        chunk: Chunk,
+        events: list[E],
+        kept: list[int],
+        dead: list[DeadLetter],
+        limits: Limits,
+        moments: NDArray[np.float64],
     ) -> tuple[list[E], list[int]]:
         good: list[E] = []
         places: list[int] = []
-        for event, index in zip(events, kept, strict=True):
+        then = limits
+        for event, index, moment in zip(events, kept, moments[kept].tolist(), strict=True):
+            if moment != then.now:
+                then = limits.at(moment)
             try:
-                check_common(event, limits)
-                self._check(event, limits)
+                check_common(event, then)
+                self._check(event, then)
             except BadEvent as bad:
                 dead.append(bury(chunk, index, bad, limits))
             else:
@@ -157,15 +174,16 @@ def _format(value: bytes) -> str:
     return "not JSON" if value[0] in _JSON_START else "not MessagePack"
 
 
-def _plainly_fine(events: list[E], limits: Limits) -> bool:
-    """Whether a whole chunk passes at a glance; where not, each event is looked at by itself."""
+def _plainly_fine(events: list[E], latest: NDArray[np.float64]) -> bool:
+    """Whether a whole chunk passes at a glance, each event no later than ``latest``, in seconds;
+    where not, each event is looked at by itself."""
     if not events or type(events[0]) is not Behaviour:
         return False
     times = np.array([e.time for e in events])
     numbers = np.array([e.quantity + (e.value or 0.0) for e in events])  # type: ignore[attr-defined]
     ids = "".join([f"{e.item_id}{e.user_id}{e.event_id}" for e in events])  # type: ignore[attr-defined]
     return bool(
-        ((times > 0) & (times <= limits.latest) & np.isfinite(numbers)).all()
+        ((times > 0) & (times <= latest) & np.isfinite(numbers)).all()
         and ids.isprintable()
         and " " not in ids
         and all(e.schema == SCHEMA and e.type not in _WORDED for e in events)  # type: ignore[attr-defined]
@@ -175,7 +193,7 @@ def _plainly_fine(events: list[E], limits: Limits) -> bool:
 _WORDED = frozenset({"review", "rating"})
 
 
-new_items = Reader(NewItem, check_item)
-behaviours = Reader(Behaviour, check_behaviour)
+new_items = Reader(NewItem, check_item, from_outside=True)
+behaviours = Reader(Behaviour, check_behaviour, from_outside=True)
 texts = Reader(Text, check_text)
 encodings = Reader(Encoding, check_encoding)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from streamer.events import NewItem
 from streamer.state.keys import KIN_KINDS, kin
 from streamer.state.layout import ITEM, REVIEWS, Layout
-from streamer.state.records import ETAG_BYTES
+from streamer.state.records import ETAG_BYTES, etag_of
 from streamer.state.remembered import Remembered
 
 _read_item = msgspec.msgpack.Decoder(NewItem).decode
@@ -173,7 +173,7 @@ def parse(values: Sequence[bytes | None]) -> Entry | None:
         facts.family if facts else NO_FAMILY,
     )
     beside = sum([len(value) for value in values[1:] if value])
-    return Entry(int.from_bytes(stored[:ETAG_BYTES], "little"), record, known, beside)
+    return Entry(etag_of(stored), record, known, beside)
 
 
 def aux_of(record: bytes) -> float:

@@ -22,6 +22,11 @@ ABSENT = 0
 ETAG_BYTES = 8
 
 
+def etag_of(stored: bytes) -> int:
+    """The etag before a record."""
+    return int.from_bytes(stored[:ETAG_BYTES], "little")
+
+
 @dataclass(slots=True)
 class Records:
     """Records of items: their fields ``x`` (items, fields), the lengths of their lists ``counts``

@@ -175,14 +175,14 @@ class Store:
             found.setdefault(self.keys.shard[name], []).append(place)
         return found
 
-    async def forget(self, shard: int, ids: Sequence[str], before: float) -> list[str]:
-        """Removes the items of a shard that have no event after ``before`` (event time, seconds).
+    async def forget(self, shard: int, ids: Sequence[str], etags: bytes) -> list[str]:
+        """Removes the items of a shard whose records still have these etags, 8 bytes each.
 
         Returns those that are gone.
         """
         if not ids:
             return []
-        command = (self._forget, 1, self.keys.logs[shard], repr(before), "\n".join(ids))
+        command = (self._forget, 1, self.keys.logs[shard], "\n".join(ids), etags)
         (gone,) = await self._evaluate([command])
         return [item_id.decode() for item_id in gone]
 

@@ -173,4 +173,4 @@ class ItemTable:
             records = self._records.take(rows)
         known, columns = [self._known[row] for row in rows.tolist()], self._beside[rows]
         self._let_go(rows[self._long[rows]])
-        return Touched(list(ids), records, known, columns)
+        return Touched(list(ids), self._etag[rows], records, known, columns)

@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from streamer.state.known import Families, Known
 from streamer.state.members import LISTS, distinct
-from streamer.state.records import Records
+from streamer.state.records import Etags, Records
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class Touched:
-    """Items with their state: their records, and what is beside these, also as the columns
-    known.BESIDE."""
+    """Items with their state: their records with their etags, and what is beside these, also as
+    the columns known.BESIDE."""
 
     ids: list[str]
+    etags: Etags
     records: Records
     known: list[Known]
     beside: NDArray[np.void]
@@ -40,14 +41,14 @@ class Touched:
     def part(self, start: int, end: int) -> Touched:
         """The items from place ``start`` up to, not including, ``end``."""
         block = slice(start, end)
-        parts = self.ids[block], self.records.take(block), self.known[block]
+        parts = self.ids[block], self.etags[block], self.records.take(block), self.known[block]
         return Touched(*parts, self.beside[block])
 
     def at(self, places: Sequence[int]) -> Touched:
         """The items at these places."""
         rows = np.array(places, np.int64)
         ids, known = [self.ids[p] for p in places], [self.known[p] for p in places]
-        return Touched(ids, self.records.take(rows), known, self.beside[rows])
+        return Touched(ids, self.etags[rows], self.records.take(rows), known, self.beside[rows])
 
     def listed(self, name: str) -> Floats:
         """How long each item's list of that name is."""

@@ -16,7 +16,7 @@ from streamer.wire import bury
 from tests.support.logs import read, write
 from tests.support.processes import own_group
 
-LIMITS = Limits(latest=0.0, max_text_chars=1, dead_letter_max_bytes=64)
+LIMITS = Limits(now=0.0, future_tolerance_seconds=0.0, max_text_chars=1, dead_letter_max_bytes=64)
 KEY, VALUE = b"k" * 5000, b"not an event"
 
 

@@ -6,12 +6,15 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from prometheus_client import REGISTRY
 
+from streamer import transport
 from streamer.broker import administrator
 from streamer.chunk import Chunk
 from streamer.embedded import valkey
@@ -21,7 +24,14 @@ from streamer.lane import MAX_CHUNKS
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
 from tests.support.logs import write
-from tests.support.processes import HARD_LIMIT_SECONDS, own_group, running, until, wait_until
+from tests.support.processes import (
+    HARD_LIMIT_SECONDS,
+    metric,
+    own_group,
+    running,
+    until,
+    wait_until,
+)
 from tests.support.shop import purchase
 
 pytestmark = pytest.mark.filterwarnings("ignore::faust.exceptions.AlreadyConfiguredWarning")
@@ -155,6 +165,50 @@ def test_a_full_partition_pauses_and_the_other_goes_on(settings: Settings) -> No
     run(scenario())
 
 
+def test_the_bytes_of_a_partition_are_bounded_within_a_batch(settings: Settings) -> None:
+    """By less than a record's, whatever comes in one fetch; a larger record passes alone."""
+    most, usual, large = 20_000, 3_000, 50_000
+    sizes = [usual] * 100 + [large] + [usual] * 100
+    bounded = settings.model_copy(
+        update={
+            "chunk_max_records": RECORDS,
+            "in_flight_max_records": RECORDS,
+            "in_flight_max_bytes": most,
+        }
+    )
+
+    async def scenario() -> None:
+        await write(bounded, USER_BEHAVIOUR.name, [(b"k", bytes(size)) for size in sizes])
+        held: list[Chunk] = []
+        read: list[int] = []
+        in_flight: list[list[int]] = []
+
+        def take(chunk: Chunk) -> None:
+            held.append(chunk)
+            in_flight.append([len(value or b"") for each in held for value in each.values])
+            read.extend(len(value or b"") for value in chunk.values)
+
+        async def let_go() -> bool:
+            """Once nothing more comes."""
+            before = len(held)
+            await asyncio.sleep(0.1)
+            if len(held) == before:
+                for chunk in held:
+                    chunk.done()
+                held.clear()
+            return len(read) == len(sizes)
+
+        async with reading(bounded, take):
+            await until(let_go, "everything read")
+            await until(let_go, "everything done")
+            await until_committed(bounded, [len(sizes), 0])
+        assert read == sizes
+        assert all(sum(values[:-1]) < most for values in in_flight)
+        assert any(sum(values) > most for values in in_flight if large in values)
+
+    run(scenario())
+
+
 def test_room_is_given_back_before_a_chunk_may_be_committed(settings: Settings) -> None:
     async def scenario() -> None:
         await fill(settings, 0)
@@ -283,7 +337,7 @@ async def _begun(chunks: list[Chunk]) -> bool:
     return bool(chunks)
 
 
-def test_a_worker_that_makes_no_progress_ends_with_a_code_of_its_own(
+def test_a_worker_that_makes_no_progress_counts_it_and_ends_with_a_code_of_its_own(
     broker_address: str, tmp_path: Path
 ) -> None:
     """Its Redis is gone for longer than it may stand still, while events wait."""
@@ -292,9 +346,38 @@ def test_a_worker_that_makes_no_progress_ends_with_a_code_of_its_own(
     with redis, running(settings, tmp_path, "worker") as (worker,):
         redis.kill()
         asyncio.run(write(settings, USER_BEHAVIOUR.name, [purchase("late")]))
+        counted = partial(metric, [worker.port], "streamer_stalls_total")
+        wait_until(lambda: counted() == 1, "the stall counted")
         wait_until(lambda: not worker.child.alive, "the stalled worker ended")
         assert worker.child.exit_code == Stalled.exit_code
         assert "stalled: events wait and nothing moves" in worker.child.log.read_text()
+
+
+def test_a_partition_stalls_whose_fetches_have_ceased_before_anything_came(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client itself hears of nothing more; the broker does."""
+    ended = asyncio.Event()
+    monkeypatch.setattr(transport, "_end_soon", ended.set)
+    counted = REGISTRY.get_sample_value("streamer_stalls_total") or 0
+
+    async def scenario() -> None:
+        quick = settings.model_copy(update={"stall_timeout_seconds": 3.0})
+        await fill(quick, 0)
+        async with reading(quick, Chunk.done) as app:
+            await until_committed(quick, [RECORDS, 0])
+            thread = app.consumer._thread
+            fetcher = thread._consumer._fetcher
+            thread.thread_loop.call_soon_threadsafe(fetcher._fetch_task.cancel)
+            await asyncio.sleep(2 * quick.stall_timeout_seconds)
+            assert not ended.is_set(), "nothing waits"
+            await fill(quick, 0)
+            await ended.wait()
+            (waiting,) = [n for tp, n in app.consumer.lag().items() if tp.partition == 0]
+            assert waiting == RECORDS
+
+    run(scenario())
+    assert REGISTRY.get_sample_value("streamer_stalls_total") == counted + 1
 
 
 def test_a_worker_without_anything_to_do_does_not_count_as_stalled(

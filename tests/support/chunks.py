@@ -12,13 +12,21 @@ from streamer.chunk import Chunk
 from streamer.validity import Limits
 
 NOW = 1_700_000_000.0
-LIMITS = Limits(latest=NOW, max_text_chars=1000, dead_letter_max_bytes=64)
+LIMITS = Limits(
+    now=NOW, future_tolerance_seconds=0.0, max_text_chars=1000, dead_letter_max_bytes=64
+)
 
 
 def chunk_of(
-    values: Sequence[bytes | None], *, start: int = 0, topic: str = "topic", partition: int = 0
+    values: Sequence[bytes | None],
+    *,
+    start: int = 0,
+    topic: str = "topic",
+    partition: int = 0,
+    written_at: float = NOW,
 ) -> Chunk:
-    """A chunk of consecutive offsets that holds these values."""
+    """A chunk of consecutive offsets that holds these values, all written at the same time, in
+    seconds; negative for never."""
     offsets = np.arange(start, start + len(values))
     return Chunk(
         topic=topic,
@@ -27,7 +35,7 @@ def chunk_of(
         start=start,
         end=start + len(values),
         offsets=offsets,
-        timestamps_ms=offsets,
+        timestamps_ms=np.full(len(values), round(1000 * written_at)),
         keys=[b"key"] * len(values),
         values=list(values),
     )

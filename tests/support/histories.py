@@ -8,9 +8,18 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from hypothesis import strategies as st
 
-from streamer.events import Behaviour, Encoding, NewItem
+from streamer.events import (
+    BEHAVIOUR_TYPES,
+    REVIEW_DIMENSIONS,
+    Behaviour,
+    Encoding,
+    NewItem,
+    Text,
+)
+from streamer.intake import description_text, review_text
 from streamer.state.batch import Batch, Range
 from streamer.state.birth import COUNTED, Extent, open_logs
 from streamer.state.columns import Pseudonyms
@@ -26,38 +35,107 @@ from streamer.state.touched import Touched
 
 START = 1_700_000_000.0
 
-times = st.floats(START, START + 60 * 86400.0)
+END = START + 60 * 86400.0
+
+times = st.sampled_from([START, END]) | st.floats(START, END)
+"""Some are equal, the last ones among them."""
 items = st.sampled_from([f"item{i}" for i in range(5)])
+event_ids = st.none() | st.sampled_from([f"event{i}" for i in range(6)])
+_ENCODERS = ("first-encoder", "second-encoder")
 
 
 @st.composite
 def behaviours(draw: st.DrawFn) -> Behaviour:
-    kind = draw(st.sampled_from(["impression", "view", "cart", "purchase", "return", "rating"]))
+    """Valid events of every type."""
+    kind = draw(st.sampled_from(BEHAVIOUR_TYPES))
+    rated = st.floats(0, 5) if kind == "rating" else st.none()
     return Behaviour(
         item_id=draw(items),
         type=kind,
         time=draw(times),
+        event_id=draw(event_ids),
         user_id=draw(st.none() | st.sampled_from([f"user{i}" for i in range(8)])),
+        session=draw(st.none() | st.just("visit")),
         quantity=draw(st.sampled_from([1.0, 2.0, 0.35, 12.0])),
         value=draw(st.none() | st.floats(0, 500)),
-        rating=draw(st.floats(0, 5)) if kind == "rating" else None,
+        rating=draw(st.none() | st.floats(0, 5) if kind == "review" else rated),
+        text=draw(st.sampled_from(["Good", "Broke at once", "好喝"])) if kind == "review" else None,
+        title=draw(st.sampled_from([None, "Well"])) if kind == "review" else None,
         channel=draw(st.none() | st.sampled_from(["web", "app", "store 7"])),
         surface=draw(st.none() | st.sampled_from(["home", "mailer"])),
         position=draw(st.none() | st.integers(1, 40)),
+        propensity=draw(st.none() | st.sampled_from([0.1, 1.0])),
     )
 
 
 @st.composite
-def new_items(draw: st.DrawFn) -> NewItem:
+def upserts(draw: st.DrawFn) -> NewItem:
+    """What the catalogue may say of an item on sale."""
     return NewItem(
         item_id=draw(items),
         time=draw(times),
+        event_id=draw(event_ids),
         title=draw(st.sampled_from(["Oat milk", "Scarf", "燕麦奶"])),
+        description=draw(st.sampled_from(["", "From oats", "long " * 500])),
+        language=draw(st.sampled_from(["", "en", "zh"])),
         brand=draw(st.sampled_from(["", "north", "south"])),
         category=draw(
-            st.sampled_from([[], ["food"], ["food", "drinks"], ["food", "drinks", "milk"]])
+            st.sampled_from(
+                [[], ["food"], ["food", "drinks"], ["food", "drinks", "milk"], ["home", "drinks"]]
+            )
         ),
+        seller=draw(st.sampled_from(["", "farm"])),
+        price=draw(st.none() | st.sampled_from([0.0, 2.49])),
+        currency=draw(st.sampled_from(["", "EUR"])),
+        stock=draw(st.none() | st.sampled_from([0.0, 3.0])),
         launch_time=draw(st.none() | times),
+        image_embedding=draw(st.none() | st.just([0.5, -0.25])),
+        attributes=draw(st.sampled_from([{}, {"litres": 1.0, "fresh": True, "of": "oats"}])),
+    )
+
+
+withdrawals = st.builds(
+    NewItem, item_id=items, time=times, event_id=event_ids, type=st.just("withdrawal")
+)
+
+
+def new_items() -> st.SearchStrategy[NewItem]:
+    """Upserts and, less often, withdrawals."""
+    return upserts() | upserts() | withdrawals
+
+
+def texts_of(some: Range) -> list[Text]:
+    """What the events of a range give the inference worker to read."""
+    places = [f"{some.topic}/{some.partition}/{offset}" for offset in some.offsets.tolist()]
+    return [
+        *(
+            description_text(event, event.event_id or place)
+            for event, place in zip(some.catalogue, places, strict=False)
+            if event.type == "upsert"
+        ),
+        *(
+            review_text(event, event.event_id or place)
+            for event, place in zip(some.behaviour, places, strict=False)
+            if event.type == "review"
+        ),
+    ]
+
+
+def encoding_of(text: Text, rng: random.Random) -> Encoding:
+    """What one of two encoders makes of a text."""
+    encoder = rng.choice(_ENCODERS)
+    numbers = np.random.default_rng(list(f"{encoder}{text.text}".encode()))
+    vector = numbers.integers(-500, 500, REVIEW_DIMENSIONS)
+    review = text.kind == "review"
+    return Encoding(
+        time=text.time,
+        item_id=text.item_id,
+        kind=text.kind,
+        text_id=text.text_id,
+        order=text.order,
+        fingerprint=encoder,
+        vector=vector.astype("<i2" if review else "<f2").tobytes(),
+        sentiment=float(numbers.random()) if review and "oo" in text.text else None,
     )
 
 

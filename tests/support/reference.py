@@ -6,7 +6,9 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from streamer.events import BEHAVIOUR_TYPES, Behaviour, NewItem
+from xxhash import xxh3_64_intdigest
+
+from streamer.events import BEHAVIOUR_TYPES, Behaviour, Encoding, NewItem
 
 HOURS = {"1h": 3600.0, "24h": 86400.0, "168h": 7 * 86400.0, "672h": 28 * 86400.0}
 DECAYED = {
@@ -82,39 +84,115 @@ class Counted:
 
 
 @dataclass
+class Listing:
+    """What the catalogue says of an item: the first upsert in the log, which decides when it was
+    launched and whose relative it is, the latest, and the latest withdrawal, each with its place in
+    time. Events of equal time stand in the order of a hash of their ids."""
+
+    first: NewItem | None = None
+    latest: tuple[float, int, NewItem | None] = (0.0, 0, None)
+    withdrawn: tuple[float, int] = (0.0, 0)
+
+    def add(self, event: NewItem, event_id: str) -> None:
+        place = event.time, xxh3_64_intdigest(event_id.encode()) >> 11
+        if event.type == "withdrawal":
+            self.withdrawn = max(self.withdrawn, place)
+            return
+        self.first = self.first or event
+        if place > self.latest[:2]:
+            self.latest = *place, event
+
+    @property
+    def launch_time(self) -> float:
+        assert self.first
+        return self.first.time if self.first.launch_time is None else self.first.launch_time
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return self.withdrawn > self.latest[:2]
+
+
+@dataclass
+class Read:
+    """What inference made of the texts of an item: of the latest description the vectors by
+    encoder, and each review by its id as it was read first."""
+
+    described: tuple[float, float, str] = (0.0, 0.0, "")
+    vectors: dict[str, bytes] = field(default_factory=dict)
+    reviews: dict[str, Encoding] = field(default_factory=dict)
+
+    def add(self, encoding: Encoding) -> bool:
+        """Whether it changes anything."""
+        if encoding.kind == "review":
+            new = encoding.text_id not in self.reviews
+            self.reviews.setdefault(encoding.text_id, encoding)
+            return new
+        place = encoding.time, encoding.order
+        if place > self.described[:2]:
+            self.described, self.vectors = (*place, encoding.text_id), {}
+        if place < self.described[:2] or encoding.fingerprint in self.vectors:
+            return False
+        self.vectors[encoding.fingerprint] = encoding.vector
+        return True
+
+    def decayed(self, name: str, window: str, now: float) -> float:
+        return math.fsum(
+            (1 if name == "reviews" else _units(e.sentiment or 0.0))
+            * 2 ** ((e.time - now) / HOURS[window])
+            for e in self.reviews.values()
+        )
+
+
+@dataclass
 class Shop:
     """All items and relatives after a set of events, each counted once."""
 
     items: dict[str, Counted] = field(default_factory=lambda: defaultdict(Counted))
     kin: dict[tuple[str, str], Counted] = field(default_factory=lambda: defaultdict(Counted))
-    facts: dict[str, NewItem] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=lambda: defaultdict(Listing))
+    read: dict[str, Read] = field(default_factory=lambda: defaultdict(Read))
+
+    def _beside(self, item_id: str) -> None:
+        """Something beside its record has changed."""
+        self.items[item_id].sums["version"] += 1
+        self.items[item_id].sums["aux"] += 1
 
 
-def shop(catalogue: list[NewItem], behaviour: list[Behaviour]) -> Shop:
-    """``catalogue`` is in log order; the order of ``behaviour`` does not matter."""
+def shop(
+    catalogue: list[NewItem],
+    behaviour: list[Behaviour],
+    encodings: list[Encoding] | None = None,
+    *,
+    log: str = "",
+) -> Shop:
+    """``catalogue`` is in the order of its log, partition 0 of the one named; ``encodings`` are in
+    the order in which they came, which decides how often a version has grown and nothing else;
+    the order of ``behaviour`` does not matter."""
     result = Shop()
-    first: dict[str, NewItem] = {}
-    for item in catalogue:
-        first.setdefault(item.item_id, item)
-        kept = result.facts.get(item.item_id)
-        if kept is None or item.time > kept.time:
-            result.facts[item.item_id] = item
-        result.items[item.item_id].sums["version"] += 1
-        result.items[item.item_id].sums["aux"] += 1
-    for item in first.values():
-        for relative in relatives(item):
-            result.kin[relative].launch(item.time if item.launch_time is None else item.launch_time)
+    for offset, item in enumerate(catalogue):
+        result.listings[item.item_id].add(item, item.event_id or f"{log}/0/{offset}")
+        result._beside(item.item_id)
+    for listing in result.listings.values():
+        for relative in relatives(listing.first):
+            result.kin[relative].launch(listing.launch_time)
     for event in behaviour:
         result.items[event.item_id].add(event)
-        of = relatives(first[event.item_id]) if event.item_id in first else []
+        of = relatives(result.listings[event.item_id].first)
         for relative in of + ([("channel", event.channel)] if event.channel else []):
             result.kin[relative].add(event)
+    for encoding in encodings or ():
+        if result.read[encoding.item_id].add(encoding):
+            result._beside(encoding.item_id)
     return result
 
 
-def relatives(item: NewItem) -> list[tuple[str, str]]:
+def relatives(item: NewItem | None) -> list[tuple[str, str]]:
+    """By kind and name; of an item that the catalogue never had there are none."""
+    if item is None:
+        return []
     found = [("brand", item.brand)] if item.brand else []
     if item.category:
+        found.append(("department", item.category[0]))
         found.append(("category", "\0".join(item.category[:-1] or item.category)))
         found.append(("type", "\0".join(item.category)))
     return found

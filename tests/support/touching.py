@@ -38,10 +38,14 @@ def facts_of(item: NewItem, *, withdrawn: bool = False) -> Facts:
 
 
 def known_of(
-    item: NewItem | None, *, reviews: bool = False, vector: np.ndarray | None = None
+    item: NewItem | None,
+    *,
+    withdrawn: bool = False,
+    reviews: bool = False,
+    vector: np.ndarray | None = None,
 ) -> Known:
     """What is beside a record; with reviews, three of them, two judged."""
-    facts = facts_of(item) if item else None
+    facts = facts_of(item, withdrawn=withdrawn) if item else None
     content = None
     if vector is not None:
         content = Content(0.0, 0.0, "t", {ENCODER: vector.astype("<f2").tobytes()})
@@ -72,7 +76,7 @@ def touched_of(events: Sequence[Behaviour], known: dict[str, Known]) -> Touched:
     records = Records.empty(len(ids))
     records.put(slice(len(deltas.ids)), deltas.records)
     found = [known.get(item_id, Known()) for item_id in ids]
-    return Touched(ids, records, found, beside(found))
+    return Touched(ids, np.zeros(len(ids), np.uint64), records, found, beside(found))
 
 
 def kin_table(items: Touched) -> KinTable:
@@ -104,9 +108,10 @@ def touched_items(draw: st.DrawFn) -> Touched:
     known = {
         item.item_id: known_of(
             item,
+            withdrawn=draw(st.booleans()),
             reviews=draw(st.booleans()),
             vector=rng.normal(size=DIMENSIONS) if draw(st.booleans()) else None,
         )
-        for item in draw(st.lists(histories.new_items(), max_size=4))
+        for item in draw(st.lists(histories.upserts(), max_size=4))
     }
     return touched_of(events, known)

@@ -24,6 +24,7 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.chunk import value_bytes
 from streamer.fetched import Fetched, Portions
 
 PLACE = TopicPartition("topic", 0)
@@ -59,10 +60,13 @@ def fetch(log: bytes, start: int, isolation: int, aborted: list[tuple[int, int]]
     return FetchResult(PLACE, assignment=assignment, partition_records=records, backoff=0)
 
 
-def portions(found: FetchResult, most: int) -> list[Fetched]:
+PLENTY = 10**9
+
+
+def portions(found: FetchResult, most: int, most_bytes: int = PLENTY) -> list[Fetched]:
     taken, rest = [], Portions(found)
     while found.has_more():
-        if (some := rest.take(most)) is not None:
+        if (some := rest.take(most, most_bytes)) is not None:
             taken.append(some)
     return taken
 
@@ -80,9 +84,14 @@ def portions(found: FetchResult, most: int) -> list[Fetched]:
     st.integers(0, 6),
     st.sampled_from([READ_COMMITTED, READ_UNCOMMITTED]),
     st.integers(1, 9),
+    st.integers(1, 20) | st.just(PLENTY),
 )
 def test_the_same_records_come_as_one_by_one(
-    batches: list[tuple[str, int, list[bytes | None]]], start: int, isolation: int, most: int
+    batches: list[tuple[str, int, list[bytes | None]]],
+    start: int,
+    isolation: int,
+    most: int,
+    most_bytes: int,
 ) -> None:
     log, at = b"", 0
     aborted, open_from = [], None
@@ -100,7 +109,7 @@ def test_the_same_records_come_as_one_by_one(
     start = min(start, 1 if kind in (COMMIT, ABORT) else len(values))
     expected = fetch(log, start, isolation, aborted).getall()
     found = fetch(log, start, isolation, aborted)
-    taken = portions(found, most)
+    taken = portions(found, most, most_bytes)
     rows = [
         (offset, time, key, value)
         for some in taken
@@ -114,8 +123,10 @@ def test_the_same_records_come_as_one_by_one(
     edges = [start, *(some.next for some in taken)]
     assert [some.start for some in taken] == edges[:-1]
     assert edges[-1] == at
-    assert all(len(some) == most for some in taken[:-1])
-    assert all(len(some) <= most for some in taken[-1:])
+    assert all(value_bytes(some.values[:-1]) < most_bytes for some in taken)
+    full = [len(some) == most or value_bytes(some.values) >= most_bytes for some in taken]
+    assert all(full[:-1])
+    assert all(len(some) <= most for some in taken)
     assert found._assignment.state_value(PLACE).position == at
 
 
@@ -132,13 +143,13 @@ def test_a_batch_that_was_damaged_on_its_way_is_refused() -> None:
     damaged = bytearray(batch(PLAIN, 0, [b"value"]))
     damaged[-1] ^= 1
     with pytest.raises(CorruptRecordException):
-        Portions(fetch(bytes(damaged), 0, READ_UNCOMMITTED, [])).take(10)
+        Portions(fetch(bytes(damaged), 0, READ_UNCOMMITTED, [])).take(10, PLENTY)
 
 
 def test_what_was_fetched_before_a_partition_was_sought_elsewhere_is_void() -> None:
     found = fetch(batch(PLAIN, 0, [b"value"]), 0, READ_UNCOMMITTED, [])
     cast(Any, found._assignment).state_value(PLACE).position = 3
-    assert Portions(found).take(10) is None
+    assert Portions(found).take(10, PLENTY) is None
     assert not found.has_more()
 
 

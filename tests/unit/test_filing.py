@@ -58,7 +58,9 @@ def known(*, withdrawn: bool = False, launch: float = LAUNCH) -> Known:
 
 def judged(item_id: str, beside: Known, version: float, probability: float, time: float) -> Judged:
     found = SimpleNamespace(
-        items=Touched([item_id], Records.empty(1), [beside], columns([beside])),
+        items=Touched(
+            [item_id], np.zeros(1, np.uint64), Records.empty(1), [beside], columns([beside])
+        ),
         versions=np.array([version]),
         scores=SimpleNamespace(probability=np.array([probability])),
         time=time,

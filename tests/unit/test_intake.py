@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,41 @@ def test_a_dead_letter_sent_again_is_no_duplicate_of_itself(remembered: bool) ->
     (taken,) = intake.take([mended])
     assert [event.price for event in taken.range.catalogue] == [1.0]
     assert not len(taken.range.duplicates)
+
+
+TOLERANCE = SETTINGS.future_tolerance_seconds
+TOPICS = ("user-behaviour", "shop.catalogue")
+
+
+def refused(topic: str, time: float, *, written_at: float, read_at: float) -> bool:
+    """Whether an event of that time is a dead letter; all in seconds."""
+    value = (item if topic == "shop.catalogue" else view)(time=time)
+    chunk = chunk_of([value], topic=topic, written_at=written_at)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamer.intake.time", SimpleNamespace(time=lambda: read_at))
+        (taken,) = Intake(SETTINGS).take([chunk])
+    return [letter.code for letter in taken.dead_letters] == ["time"]
+
+
+@given(
+    st.sampled_from(TOPICS),
+    st.integers(-10 * 86400, 10 * 86400),
+    st.floats(0, 1e9),
+)
+def test_an_event_is_too_far_ahead_of_when_it_was_written_whenever_it_is_read(
+    topic: str, ahead: int, later: float
+) -> None:
+    assert refused(topic, NOW + ahead, written_at=NOW, read_at=NOW + later) == (ahead > TOLERANCE)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("written_at", [NOW + 86400, -0.001], ids=["ahead", "without a timestamp"])
+def test_where_a_record_does_not_say_when_it_was_written_the_time_of_reading_counts(
+    topic: str, written_at: float
+) -> None:
+    for ahead in (0.0, TOLERANCE, TOLERANCE + 1, 86400.0, 400 * 86400.0):
+        beyond = refused(topic, NOW + ahead, written_at=written_at, read_at=NOW)
+        assert beyond == (ahead > TOLERANCE)
 
 
 def test_a_window_is_not_carried_over_a_gap_or_to_a_topic_made_again() -> None:

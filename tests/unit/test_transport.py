@@ -112,7 +112,7 @@ class Endless(FetchResult):
 
 def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetched]]:
     thread = ConsumerThread.__new__(ConsumerThread)
-    cast(Any, thread).consumer = SimpleNamespace(flow_active=True)
+    cast(Any, thread).consumer = SimpleNamespace(flow_active=True, room_bytes=lambda tp: 10**9)
     thread._turn, thread._portions = 0, {}
     consumer = cast(Any, SimpleNamespace(_closed=False, _fetcher=fetcher))
 
@@ -126,7 +126,7 @@ def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetch
 def test_every_full_partition_has_an_equal_share_of_every_fetch(
     full: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def portion(self: Portions, most: int) -> Fetched:
+    def portion(self: Portions, most: int, most_bytes: int) -> Fetched:
         fetch = cast(Endless, self.fetch)
         fetch.asked.append(fetch.tp)
         return fetched(range(most), most)
@@ -234,6 +234,17 @@ def test_a_log_that_ends_in_a_mark_of_a_transaction_has_nothing_that_waits() -> 
     ((_, chunk),) = reader.read()
     assert (chunk.start, chunk.end, chunk.offsets.tolist()) == (10, 13, [12])
     assert reader.reopened == []
+
+
+def test_what_waits_is_what_the_client_or_the_broker_has_heard_of() -> None:
+    mine = lane(10)
+    reader = Reader({PARTITION: mine}, {})
+    reader.highwaters = {PARTITION: 12}
+    assert reader.lag() == {PARTITION: 2}
+    mine.end = 15
+    assert reader.lag() == {PARTITION: 5}
+    mine.fetched = 15
+    assert reader.lag() == {PARTITION: 0}
 
 
 @pytest.mark.parametrize(("waiting", "opening"), [(0, False), (3, False), (0, True)])

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 
 from streamer.events import Encoding
@@ -155,6 +156,17 @@ def test_bad_items_are_refused_by_themselves(value: bytes | None, code: str, rea
 def encoding(**fields: Any) -> Encoding:
     given = {"kind": "review", "vector": bytes(64), **fields}
     return Encoding(time=NOW, item_id="i", text_id="t", fingerprint="f", **given)
+
+
+def test_every_record_is_judged_by_its_own_time() -> None:
+    times = [NOW - 3, NOW, NOW - 3, NOW - 1]
+    chunk = chunk_of([view(time=time) for time in times])
+    chunk.timestamps_ms = np.array([1000 * (NOW - 2), 1000 * (NOW - 2), -1, 1000 * NOW], np.int64)
+    batch = behaviours.read(chunk, LIMITS)
+    assert batch.offsets.tolist() == [0, 2, 3]
+    (letter,) = batch.dead_letters
+    assert (letter.offset, letter.code) == (1, "time")
+    assert letter.reason.endswith("2 s further ahead than allowed")
 
 
 @pytest.mark.parametrize(

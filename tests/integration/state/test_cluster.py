@@ -23,7 +23,7 @@ from streamer.state.reading import read_items
 from streamer.state.table import ItemTable
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from streamer.window import open_window
-from tests.integration.state.test_exactly_once import assert_state, play
+from tests.integration.state.test_exactly_once import CATALOGUE, assert_state, play
 from tests.support import reference
 from tests.support.cluster import cluster
 from tests.support.histories import START, Worker, begin, fresh_store
@@ -82,8 +82,9 @@ def test_a_history_gives_the_reference_state(nodes: list[str]) -> None:
 
     async def work(client: Client) -> None:
         store = fresh_store(client, SHARDS)
-        await play(store, items, behaviour, rng)
-        await assert_state(store, reference.shop(items, [e for log in behaviour for e in log]))
+        came = await play(store, items, behaviour, rng)
+        events = [event for log in behaviour for event in log]
+        await assert_state(store, reference.shop(items, events, came, log=CATALOGUE))
 
     on_cluster(nodes, work)
     for url in nodes:
@@ -116,7 +117,8 @@ def test_encodings_are_applied_and_items_read_and_forgotten(nodes: list[str]) ->
         assert all(known.reviews is not None for known in found.known)
         for shard in range(SHARDS):
             ids = await store.known_ids(shard, "", 100)
-            assert sorted(await store.forget(shard, ids, START + 1)) == ids
+            etags = found.at([NAMES.index(name) for name in ids]).etags
+            assert sorted(await store.forget(shard, ids, etags.tobytes())) == ids
         assert len(await read_items(store, NAMES, ItemTable(2**20))) == 0
 
     on_cluster(nodes, work)

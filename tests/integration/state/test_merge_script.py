@@ -18,9 +18,7 @@ from streamer.settings import Settings
 from streamer.state.connection import Client, connected
 from streamer.state.layout import Layout
 from streamer.state.merge import merge_rows
-from streamer.state.records import ETAG_BYTES
 from streamer.state.scripts import _fill, _read
-from streamer.state.scripts import script as script_of
 
 T = TypeVar("T")
 Floats = NDArray[np.float64]
@@ -171,19 +169,6 @@ def test_an_older_record_is_read_as_the_script_carries_it_over(
 
     carried = on_valkey(redis_url, work)
     assert NEXT.current([older, carried]) == [carried, carried]
-
-
-def test_an_older_record_is_forgotten_by_its_own_last_event(redis_url: str) -> None:
-    async def work(client: Client) -> list[bytes]:
-        for name, last_time in (("old", 100.0), ("young", 300.0)):
-            x = SMALL.identity.copy()
-            x[SMALL.index["last_time"]] = last_time
-            await client.set(f"{{older}}:i:{name}", bytes(ETAG_BYTES) + packed(x))
-        text = script_of("forget", NEXT)
-        gone: list[bytes] = await client.eval(text, 1, "{older}:log", "200", "old\nyoung")
-        return gone
-
-    assert on_valkey(redis_url, work) == [b"old"]
 
 
 def test_a_record_of_a_newer_schema_is_refused(redis_url: str) -> None:

@@ -85,7 +85,7 @@ def refusals(records: list[TimedRecord]) -> list[tuple[str, str]]:
         keys=[record.key for record in records],
         values=[record.encoded() for record in records],
     )
-    read = behaviours.read(chunk, Limits(2e9, 100_000, 1000))
+    read = behaviours.read(chunk, Limits(2e9, 0.0, 100_000, 1000))
     assert len(read.events) + len(read.dead_letters) == len(records)
     return [(letter.code, letter.reason) for letter in read.dead_letters]
 

@@ -1,0 +1,63 @@
+"""Marks of transactions, which hold no event, at the end of a log that has been read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from streamer.settings import Settings
+from streamer.topology import USER_BEHAVIOUR
+from tests.faults.servers import KAFKA, NO_KAFKA, Kafka
+from tests.support.processes import metric, own_group, running, wait_until
+from tests.support.shop import purchase
+
+pytestmark = [pytest.mark.faults, pytest.mark.skipif(not KAFKA, reason=NO_KAFKA)]
+
+STALL_SECONDS = 3.0
+TRANSACTIONS = 3
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> Iterator[Kafka]:
+    server = Kafka(tmp_path)
+    yield server
+    server.child.stop()
+
+
+async def sell(settings: Settings) -> None:
+    """One sale in a transaction of its own, behind which a mark ends the log."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.broker, transactional_id="shop")
+    await producer.start()
+    try:
+        async with producer.transaction():
+            key, value = purchase("item")
+            await producer.send(settings.topic(USER_BEHAVIOUR.name), value, key, partition=0)
+    finally:
+        await producer.stop()
+
+
+def read_to(port: int, topic: str, end: int) -> None:
+    """Waits until the worker is there."""
+    position = partial(metric, [port], "streamer_position_offset", topic=topic)
+    wait_until(lambda: position() == end, f"read to {end}")
+
+
+def test_a_mark_is_no_event_that_waits(kafka: Kafka, redis_url: str, tmp_path: Path) -> None:
+    """The broker counts it among what a log holds, and a worker has read past it."""
+    settings = own_group(
+        kafka.address, redis_url, session_timeout_seconds=6.0, stall_timeout_seconds=STALL_SECONDS
+    )
+    topic = settings.topic(USER_BEHAVIOUR.name)
+    with running(settings, tmp_path, "worker") as (worker,):
+        for transaction in range(1, TRANSACTIONS + 1):
+            asyncio.run(sell(settings))
+            read_to(worker.port, topic, 2 * transaction)
+            asyncio.run(asyncio.sleep(3 * STALL_SECONDS))
+            assert metric([worker.port], "streamer_lag_records") == 0
+        assert worker.child.alive
+        assert metric([worker.port], "streamer_stalls_total") == 0
