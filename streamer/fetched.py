@@ -131,7 +131,7 @@ class Portions:
             sizes = [len(record.value or b"") for record in self._left[:count]]
             count = min(count, 1 + int(np.searchsorted(np.cumsum(sizes), most_bytes)))
         records, self._left = self._left[:count], self._left[count:]
-        self._left_bytes = value_bytes([record.value for record in self._left])
+        self._left_bytes -= value_bytes([record.value for record in records])
         return records
 
 

@@ -15,15 +15,13 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import aiokafka
 import numpy as np
 import structlog
-from aiokafka.consumer.fetcher import FetchError, FetchResult
-from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -33,17 +31,15 @@ from mode.utils.futures import notify
 from streamer import failpoint, metrics
 from streamer.broker import log_ends
 from streamer.chunk import Chunk
+from streamer.consumer_thread import ConsumerThread
 from streamer.errors import BrokerUnavailable, Stalled, StreamerError
-from streamer.fetched import Fetched, Portions
+from streamer.fetched import Fetched
 from streamer.lane import Lane
 from streamer.settings import Settings
 from streamer.state.birth import Extent
 
 log = structlog.get_logger(__name__)
 
-FETCH_WAIT_MS = 20
-"""How long a broker without new records may sit on a fetch. Kafka answers as soon as there are
-some, others only when this time is over."""
 MEMBERSHIP_LOOK_SECONDS = 1.0
 STALLED_STAYS_SECONDS = 10.0
 """How long a process that has stalled stays, for its metrics to be read once more."""
@@ -59,119 +55,6 @@ class ChunkSchema(Schema[Any, Any]):
             return app.create_event(None, message.value, None, message)
 
         return decode
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Takes what aiokafka has fetched, a bounded portion of each partition in turn."""
-
-    consumer: Any
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._turn = 0
-        self._portions: dict[TP, Portions] = {}
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        return consumer
-
-    def given_up(self) -> BaseException | None:
-        """Why aiokafka no longer tries to be in the group, if it has stopped trying. It waits to
-        be asked for this, and Faust never asks."""
-        coordinator = getattr(self._consumer, "_coordinator", None)
-        if coordinator is None:
-            return None
-        error: BaseException | None = coordinator._pending_exception
-        return error
-
-    async def on_start(self) -> None:
-        """Raises BrokerUnavailable where the broker that had answered is gone again."""
-        try:
-            await super().on_start()
-        except KafkaError as error:
-            raise BrokerUnavailable(f"Kafka does not answer any more: {error!r}") from error
-
-    async def on_thread_stop(self) -> None:
-        """Where no broker answers, aiokafka lets the end of the fetch that it has cancelled itself
-        through to whoever closes it."""
-        try:
-            await super().on_thread_stop()
-        except asyncio.CancelledError:
-            log.warning("no broker to take leave of; the group will notice by itself")
-
-    async def committed(self, partitions: Iterable[TP]) -> dict[TP, int | None]:
-        """The group's committed offset of each partition."""
-        found: dict[TP, int | None] = await self.call_thread(self._committed, list(partitions))
-        return found
-
-    async def _committed(self, partitions: list[TP]) -> dict[TP, int | None]:
-        consumer = self._ensure_consumer()
-        found = await asyncio.gather(
-            *(consumer.committed(aiokafka.TopicPartition(*tp)) for tp in partitions)
-        )
-        return dict(zip(partitions, found, strict=True))
-
-    async def _fetch_records(  # type: ignore[override]
-        self,
-        consumer: aiokafka.AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> dict[TP, Fetched]:
-        if not self.consumer.flow_active:
-            return {}
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise ConsumerStoppedError()
-        with fetcher._subscriptions.fetch_context():
-            if fetcher._subscriptions.reassignment_in_progress:
-                await fetcher._subscriptions.wait_for_assignment()
-            order = sorted(active_partitions)
-            self._turn += 1
-            first = self._turn % len(order)
-            order = order[first:] + order[:first]
-            found = self._taken(fetcher, order, max_records)
-            if not found and await _more(fetcher, timeout or 0.0):
-                found = self._taken(fetcher, order, max_records)
-            return found
-
-    def _taken(self, fetcher: Any, order: list[TP], most: int | None) -> dict[TP, Fetched]:
-        """A portion of every partition of which something has come. Raises what a fetch failed
-        with."""
-        found: dict[TP, Fetched] = {}
-        for gone in self._portions.keys() - fetcher._records.keys():
-            del self._portions[gone]
-        for tp in order:
-            fetch = fetcher._records.get(tp)
-            if fetch is None:
-                continue
-            some = self._portion(tp, fetch, most or 1) if isinstance(fetch, FetchResult) else None
-            if not isinstance(fetch, FetchResult) or not fetch.has_more():
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-            if isinstance(fetch, FetchError):
-                fetch.check_raise()
-            if some is not None:
-                found[tp] = some
-        return found
-
-    def _portion(self, tp: TP, fetch: FetchResult, most: int) -> Fetched | None:
-        portions = self._portions.get(tp)
-        if portions is None or portions.fetch is not fetch:
-            portions = self._portions[tp] = Portions(fetch)
-        return portions.take(most, self.consumer.room_bytes(tp))
-
-
-async def _more(fetcher: Any, timeout: float) -> bool:
-    """Waits until a fetch has come, and says whether one has."""
-    waiter = fetcher._create_fetch_waiter()
-    done, _ = await asyncio.wait([waiter], timeout=timeout)
-    if not done:
-        waiter.cancel()
-        return False
-    waiter.result()
-    return True
 
 
 StartOffsets = Callable[[list[Extent]], Awaitable[Mapping[tuple[str, int], tuple[int, int]]]]

@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.chunk import Chunk
+from streamer.consumer_thread import ConsumerThread
 from streamer.fetched import Fetched, Portions
 from streamer.lane import Lane
-from streamer.transport import ChunkConsumer, ConsumerThread
+from streamer.transport import ChunkConsumer
 
 PARTITION = TP("topic", 0)
 

@@ -17,7 +17,7 @@ import asyncio  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
-from collections.abc import Iterable  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
 from functools import partial  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -28,6 +28,7 @@ from aiokafka.structs import TopicPartition  # noqa: E402
 
 from streamer.broker import describe  # noqa: E402
 from streamer.chunk import Chunk  # noqa: E402
+from streamer.consumer_thread import FETCH_WAIT_MS  # noqa: E402
 from streamer.faust_app import FETCH_BYTES  # noqa: E402
 from streamer.fetched import Fetched, Portions  # noqa: E402
 from streamer.flow import Flow  # noqa: E402
@@ -38,7 +39,6 @@ from streamer.state.birth import Extent, open_logs  # noqa: E402
 from streamer.way import go  # noqa: E402
 from streamer.worker import Worker  # noqa: E402
 
-FETCH_WAIT_MS = 20
 POLL_SECONDS = 0.02
 """As long as a fetch may take to come before it is seen which partitions have room."""
 
@@ -91,9 +91,11 @@ class Lanes:
         self.lanes = lanes
         self._room = asyncio.Event()
 
-    async def with_room(self) -> list[TopicPartition]:
-        """Those that another chunk may be taken from, when there are some."""
-        while not (found := [place for place, lane in self.lanes.items() if lane.has_room()]):
+    async def with_room(self) -> dict[TopicPartition, int]:
+        """Those that another chunk may be taken from, when there are some, and of how many bytes."""
+        while not (
+            found := {p: lane.room_bytes for p, lane in self.lanes.items() if lane.has_room()}
+        ):
             self._room.clear()
             await self._room.wait()
         return found
@@ -143,8 +145,8 @@ class Fetches:
         self._most = most
         self._portions: dict[TopicPartition, Portions] = {}
 
-    async def take(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Fetched]:
-        """Raises what a fetch failed with."""
+    async def take(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+        """From each of the places up to so many bytes. Raises what a fetch failed with."""
         found = self._taken(places)
         if not found:
             waiter = self._fetcher._create_fetch_waiter()
@@ -154,11 +156,11 @@ class Fetches:
             found = self._taken(places)
         return found
 
-    def _taken(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Fetched]:
-        found = {place: self._portion(place) for place in places}
+    def _taken(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+        found = {place: self._portion(place, most) for place, most in places.items()}
         return {place: some for place, some in found.items() if some}
 
-    def _portion(self, place: TopicPartition) -> Fetched | None:
+    def _portion(self, place: TopicPartition, most_bytes: int) -> Fetched | None:
         fetch = self._fetcher._records.get(place)
         if fetch is None:
             return None
@@ -167,7 +169,7 @@ class Fetches:
         portions = self._portions.get(place)
         if portions is None or portions.fetch is not fetch:
             portions = self._portions[place] = Portions(fetch)
-        some = portions.take(self._most)
+        some = portions.take(self._most, most_bytes)
         if not fetch.has_more():
             del self._fetcher._records[place], self._portions[place]
             self._fetcher._notify(self._fetcher._wait_consume_future)
