@@ -11,6 +11,7 @@ from streamer.intake import description_text
 from streamer.learning.dataset import AtAges, AtMoments, Dataset, Launches, build
 from streamer.learning.replay import AT_FIRST_SIGHT
 from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
+from streamer.replay.sources.journey_sales import data_file
 
 LAUNCHES = Launches(day_zero=DAY_ZERO, first_day=90.0, last_day=309.0)
 TEST_FROM_DAY = 220.0
@@ -18,6 +19,8 @@ AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1 / 24, 1.0, 3.0, 7.0, 14.0, 28.0)
 """First sight is before the first sale; 0 is right after it."""
 AT_AGES = AtAges(LAUNCHES, AGES_DAYS)
 
+DATA = ("transactions", "products", "promotions")
+"""The files of the data set that the log is read from."""
 _PACKAGE = Path(__file__).parent.parent
 _CODE = (
     *("events.py", "intake.py", "judge.py", "state/*", "replay/record.py", "replay/sources/*"),
@@ -63,10 +66,13 @@ def dataset(
 
 
 def _key(source: CompleteJourney, fingerprint: str, ages_days: AtAges | AtMoments) -> str:
-    """A hash of the log, what is made of it, and the code that makes it."""
+    """A hash of the files that the log is read from, what is made of it, and the code that makes
+    it."""
     digest = hashlib.sha256()
     for part in (source.about, source.total, LAUNCHES, ages_days, fingerprint):
         digest.update(repr(part).encode())
+    for name in DATA:
+        digest.update(data_file(name).read_bytes())
     for code in sorted(file for pattern in _CODE for file in _PACKAGE.glob(pattern)):
         if code.suffix in {".py", ".lua"}:
             digest.update(code.read_bytes())

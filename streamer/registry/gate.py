@@ -77,11 +77,11 @@ def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
 
 def _lower(ours: Metrics, theirs: Metrics) -> Iterator[str]:
     mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
-    if mean < other - NOISE:
+    if not mean >= other - NOISE:
         yield f"it is worse on average: {mean:.4f} against {other:.4f} in use"
         return
     for name, value in theirs.items():
-        if ours[name] < value - LEEWAY:
+        if not ours[name] >= value - LEEWAY:
             yield f"{name} is {ours[name]:.4f}, {value:.4f} in use"
 
 
@@ -89,12 +89,12 @@ def _uncalibrated(ours: Metrics, theirs: Metrics) -> Iterator[str]:
     if not theirs:
         return
     mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
-    if mean > max(CALIBRATED, other):
+    if not mean <= max(CALIBRATED, other):
         yield f"it is calibrated worse on average: {mean:.4f} against {other:.4f} in use"
         return
     for name, value in theirs.items():
         allowed = max(CALIBRATED, value + LEEWAY)
-        if ours[name] > allowed:
+        if not ours[name] <= allowed:
             yield f"{name} is {ours[name]:.4f}, at most {allowed:.4f} allowed"
 
 

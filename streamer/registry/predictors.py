@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CURVE, Stored
-from streamer.scoring.predictor import Predictor
+from streamer.scoring.predictor import STAGES, Predictor
 from streamer.state.features import FEATURES, MODALITIES
 
 LAUNCH: Final = "launch"
@@ -51,7 +53,7 @@ def load(store: Path, name: str) -> Bundle:
 
 
 def predictor_of(stored: Stored) -> Bundle:
-    """Raises BundleError for tensors that this streamer can't score with."""
+    """A predictor that has been seen to score. Raises BundleError for one that can't."""
     name, manifest = stored.name, stored.manifest
     if stored.kind != LAUNCH:
         raise BundleError(f"bundle {name} is of kind {stored.kind}, not {LAUNCH}")
@@ -63,10 +65,30 @@ def predictor_of(stored: Stored) -> Bundle:
                 "make a new one with: streamer train"
             )
         predictor = Predictor.of(features, groups, stored.tensors)
+        dimensions = manifest["dimensions"]
+        if wrong := _wrong(predictor, dimensions):
+            raise BundleError(f"bundle {name} can't score: {wrong}")
         curve = stored.files.get(CURVE, b"")
-        return Bundle(name, predictor, stored.encoder, manifest["dimensions"], manifest, curve)
+        return Bundle(name, predictor, stored.encoder, dimensions, manifest, curve)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"bundle {name} is no predictor of this streamer's: {error!r}") from None
+
+
+def _wrong(predictor: Predictor, dimensions: int) -> str:
+    """What is wrong with what it says of an item of which nothing is known and of an average one,
+    in every stage; nothing if nothing is."""
+    if not (predictor.slope > 0).all():
+        return "its calibration turns scores around"
+    stage = np.repeat(np.arange(len(STAGES)), 2)
+    x = np.tile([np.full(len(FEATURES), np.nan), predictor.mean], (len(STAGES), 1))
+    content = np.tile([[np.nan], [0.0]], (len(STAGES), dimensions)).astype(np.float32)
+    try:
+        with np.errstate(all="ignore"):
+            scores = predictor.score(x, content, stage)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return repr(error)
+    said = np.column_stack([scores.logit, scores.uncertainty, scores.contributions])
+    return "" if np.isfinite(said).all() else "its numbers are not finite"
 
 
 def save(

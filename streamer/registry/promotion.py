@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from streamer.errors import BundleError
@@ -17,7 +17,8 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
     """Puts a bundle in use.
 
     Raises BundleError if it is damaged, has another schema or is no predictor of this streamer's;
-    and, unless forced, if it goes with another encoder than the one in use, or is worse (gate.py).
+    and, unless forced, if it goes with another encoder than the one in use, tells another success,
+    or is worse (gate.py).
     What was forced is kept in the history.
     """
     with pointer.locked(store):
@@ -68,7 +69,14 @@ def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
             f"it reads vectors of encoder {candidate.encoder[:12]}, {incumbent.name} those of "
             f"{incumbent.encoder[:12]}: every item would have to be encoded again"
         )
+    own, other = (bundle.manifest.get("success", {}) for bundle in (candidate, incumbent))
+    if own != other:
+        yield f"it says P of another success ({_told(own)}) than {incumbent.name} ({_told(other)})"
     yield from gate.objections(candidate, incumbent)
+
+
+def _told(success: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in success.items()) or "not told which"
 
 
 def _objections(store: Path, candidate: Stored, before: str | None) -> Iterator[str]:

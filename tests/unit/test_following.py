@@ -17,6 +17,7 @@ from streamer.errors import BundleError
 from streamer.following import Follower
 from streamer.judge import Judge
 from streamer.registry import bundles, pointer
+from streamer.registry.pointer import Change
 from streamer.registry.promotion import rollback
 from streamer.settings import Settings
 from tests.support.bundles import promoted, random_predictor, write_bundle
@@ -144,7 +145,11 @@ def test_a_bundle_that_can_be_read_but_not_score_is_refused(store: Path, process
         bundles.write(store, name, "launch", tensors, about, "# odd")
         with pytest.raises(BundleError, match="can't score"):
             models.open_judge(store, name)
-        promoted(store, name)
+        with pytest.raises(BundleError, match="can't score"):
+            promoted(store, name)
+        by_another_hand = Change(slot="launch", to=name, before="one", at="", by="", why="")
+        with pointer.locked(store):
+            pointer.append(store, by_another_hand)
         process.look()
     assert process.taken == ["one"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,16 @@ import pytest
 
 from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
+from streamer.registry.predictors import save
 from streamer.registry.promotion import add, promote, rollback
-from tests.support.bundles import measured, promoted, shipped_store, write_bundle
+from tests.support.bundles import (
+    DIMENSIONS,
+    measured,
+    promoted,
+    random_predictor,
+    shipped_store,
+    write_bundle,
+)
 
 
 @pytest.fixture
@@ -50,6 +60,12 @@ def test_a_better_bundle_is_promoted_and_the_history_says_so(store: Path) -> Non
         (measured(0.89), "it is worse on average: 0.8900 against 0.9000 in use"),
         (measured(0.95, encoder="another-encoder"), "it reads vectors of encoder another-enco"),
         (measured(0.95, test_fingerprint="x"), "was not measured on the test examples of old"),
+        (measured(float("nan")), "it is worse on average: nan against 0.9000 in use"),
+        (measured(0.95, float("nan")), "it is calibrated worse on average: nan"),
+        (
+            measured(0.95, success={"outcome": "value"}),
+            "it says P of another success (outcome value) than old (not told which)",
+        ),
     ],
 )
 def test_what_may_be_overruled_is_refused_in_one_line_unless_forced(
@@ -83,9 +99,30 @@ def of_other_features(store: Path) -> None:
     write_bundle(store, "new", **measured(0.95), features=["price"])
 
 
+def saying(**arrays: Any) -> Callable[[Path], None]:
+    """A bundle with these arrays in the place of its own."""
+
+    def write(store: Path) -> None:
+        manifest = {"encoder": "test-encoder", "dimensions": DIMENSIONS, **measured(0.95)}
+        save(store, "new", replace(random_predictor(), **arrays), manifest, "# new\n")
+
+    return write
+
+
+def of_shorter_vectors(store: Path) -> None:
+    write_bundle(store, "new", **{**measured(0.95), "dimensions": 100})
+
+
+NOT_A_NUMBER = random_predictor().weights2 * np.float32("nan")
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
+        (saying(weights2=NOT_A_NUMBER), "can't score: its numbers are not finite"),
+        (saying(weights2=NOT_A_NUMBER[:, :-1]), "can't score: ValueError"),
+        (saying(slope=np.array([1.0, -1.0, 1.0])), "its calibration turns scores around"),
+        (of_shorter_vectors, "can't score: ValueError"),
         (damaged, "tensors.safetensors does not match its hash"),
         (of_another_schema, "has schema 1, this streamer reads 2"),
         (of_other_features, "was made for other features"),
