@@ -47,7 +47,7 @@ def test_a_bundle_keeps_its_curve_and_the_page_of_an_evaluation_shows_it(tmp_pat
     model = registry.load(tmp_path, "launch-1")
     test = launches(400)
     row = Row(model.name, {0.0: np.array([0.9, 0.8, 1.0])}, {0.0: [0.9]}, {0.0: 0.01})
-    found = Evaluation(model.name, 400, 400, [row], {}, 0.95, test, np.linspace(0, 1, 400))
+    found = Evaluation(model.name, 400, 400, [row], {}, 0.95, 0.99, test, np.linspace(0, 1, 400))
     draw(found, tmp_path / "with", model.curve)
     draw(found, tmp_path / "without")
     assert (tmp_path / "with" / "learning.png").read_bytes() == PNG
