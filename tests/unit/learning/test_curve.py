@@ -42,7 +42,7 @@ def test_every_epoch_of_every_network_is_on_the_board_and_in_the_picture(
 
 
 def test_a_bundle_keeps_its_curve_and_the_page_of_an_evaluation_shows_it(tmp_path: Path) -> None:
-    about = {"encoder": "e", "dimensions": 40, "metrics": {}}
+    about = {"encoder": "e", "dimensions": 384, "metrics": {}}
     registry.save(tmp_path, "launch-1", random_predictor(), about, "card", PNG)
     model = registry.load(tmp_path, "launch-1")
     test = launches(400)
