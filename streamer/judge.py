@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamer.registry import Bundle
 from streamer.score_messages import ScorePacker
 from streamer.scoring.explain import Explainer
-from streamer.scoring.predictor import Scores, stages
+from streamer.scoring.predictor import Predictor, Scores, stages
 from streamer.state.features import features
 from streamer.state.kin import KinTable
 from streamer.state.layout import ITEM
@@ -21,19 +21,30 @@ Ints = NDArray[np.int64]
 
 BLOCK_ITEMS = 2048
 """Items whose features are made at once: their arrays stay small and in the cache."""
-_ACTIONS = [
-    ITEM.index[name]
-    for name in (
-        *("view", "click", "favourite", "cart", "purchase"),
-        *("return", "rating", "review", "share", "hide"),
-    )
-]
+_READ_AS = {
+    "view": {"views"},
+    **dict.fromkeys(("click", "favourite", "cart", "share"), frozenset({"interest"})),
+    "purchase": {"purchases"},
+    "return": {"returns_share"},
+    "rating": {"ratings", "rating"},
+    "review": {"reviews", "sentiment"},
+    "hide": {"hides_share"},
+}
+"""By what shoppers do the features that tell it first of all; impressions are no actions."""
+ACTIONS = [ITEM.index[name] for name in _READ_AS]
 
 
-def actions(items: Touched) -> Floats:
-    """How many shopper actions each item has seen; impressions are not actions."""
-    counted: Floats = items.x[:, _ACTIONS].sum(axis=1)
+def actions(items: Touched, columns: list[int] = ACTIONS) -> Floats:
+    """How many shopper actions each item has seen, of all kinds or of those in these columns."""
+    counted: Floats = items.x[:, columns].sum(axis=1)
     return counted
+
+
+def actions_read(predictor: Predictor) -> list[int]:
+    """The columns of the actions that a predictor reads. Others don't move an item's score, nor its
+    stage, by which scores are calibrated."""
+    read = {predictor.features[i] for i in (*predictor.values, *predictor.termed)}
+    return [ITEM.index[name] for name, features in _READ_AS.items() if features & read]
 
 
 @dataclass(slots=True)
@@ -78,6 +89,7 @@ class Judge:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.explainer = Explainer(bundle.predictor)
+        self._actions = actions_read(bundle.predictor)
         self.packer = ScorePacker(bundle.name, bundle.predictor.names, self.explainer.phrases)
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
@@ -96,6 +108,8 @@ class Judge:
     def _block(self, items: Touched, kin: KinTable, now: float) -> tuple[Scores, Ints]:
         """The scores of a few items, and the phrases of their reasons."""
         seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
-        scores = self.bundle.predictor.score(seen.x, seen.content, stages(actions(items)))
+        scores = self.bundle.predictor.score(
+            seen.x, seen.content, stages(actions(items, self._actions))
+        )
         weights = self.explainer.weights(scores)
         return scores, self.explainer.top(seen.x, seen.described, weights)

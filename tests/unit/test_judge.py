@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from streamer.events import Behaviour, ItemScore
+from streamer.events import BEHAVIOUR_TYPES, Behaviour, BehaviourType, ItemScore, NewItem
 from streamer.judge import Judge, Judged, actions
 from streamer.outputs import IN_FLIGHT_SECONDS, Outputs
 from streamer.publish import Record
@@ -25,7 +25,7 @@ from streamer.state.layout import ITEM
 from streamer.state.touched import Touched
 from tests.support.bundles import DIMENSIONS, random_predictor
 from tests.support.histories import START
-from tests.support.touching import ENCODER, kin_table, touched_items, touched_of
+from tests.support.touching import ENCODER, kin_table, known_of, touched_items, touched_of
 
 JUDGE = Judge(Bundle("random", random_predictor(2), ENCODER, DIMENSIONS, {}))
 SHIPPED = Judge(active(Path(__file__).parents[2] / "model_store"))
@@ -66,6 +66,25 @@ def test_the_stage_follows_actions_and_not_impressions() -> None:
         assert actions(items).tolist() == [seen]
         ((_, value),) = judged(items).messages(np.array([0]))
         assert read(value).stage == stage
+
+
+ALL_BUT_IMPRESSIONS = [kind for kind in BEHAVIOUR_TYPES if kind != "impression"]
+
+
+@pytest.mark.parametrize("kind", ALL_BUT_IMPRESSIONS)
+def test_an_action_that_a_predictor_does_not_read_moves_nothing(kind: BehaviourType) -> None:
+    item = NewItem(item_id="i", time=START, title="x", price=3.0, launch_time=START)
+    told = {"rating": 4.0} if kind in ("rating", "review") else {}
+    event = Behaviour(item_id="i", type=kind, time=START, **told)
+    before, after = (
+        judged(touched_of(events, {"i": known_of(item)}), judge=SHIPPED).scores
+        for events in ([], [event] * 40)
+    )
+    if kind in ("purchase", "rating", "review"):
+        assert before.stage != after.stage
+    else:
+        assert before.stage == after.stage
+        assert before.probability == after.probability
 
 
 class Told:
