@@ -119,4 +119,16 @@ async def log_ends(
     except (AioKafkaError, TimeoutError) as error:
         raise BrokerUnavailable(f"Kafka at {broker} does not answer ({error!r})") from None
     finally:
+        await _stop(consumer)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """aiokafka lets the end of a fetch that it has cancelled itself through to whoever stops it,
+    and leaves its client open then."""
+    try:
         await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -80,8 +81,9 @@ class Intake:
         return chunk.topic == self.settings.topic(NEW_ITEMS.name)
 
     def encodings(self, chunk: Chunk) -> tuple[list[Encoding], list[DeadLetter]]:
-        """The chunk's encodings, and what can't be used."""
-        read = wire.encodings.read(chunk, self._limits())
+        """The chunk's encodings, and what can't be used. The events that they are of have been
+        judged by when they were written."""
+        read = wire.encodings.read(chunk, self._limits().at(math.inf))
         _count(chunk, len(read.events), 0, read.dead_letters)
         return read.events, read.dead_letters
 

@@ -68,6 +68,12 @@ class Lane:
         batch where that is larger, as it was sent, and of it one batch unpacked."""
         return max(1, self.max_bytes - self.bytes)
 
+    def read_to(self, offset: int) -> None:
+        """A fetch has come that ends before this offset, with records or without."""
+        if offset > self.fetched:
+            self.fetched = offset
+            self.moved_at = time.monotonic()
+
     def issue(self, chunk: Chunk) -> None:
         issued = _Issued(chunk.start, chunk.end, len(chunk), value_bytes(chunk.values))
         self._issued.append(issued)

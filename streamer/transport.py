@@ -200,7 +200,7 @@ class ChunkConsumer(driver.Consumer):
                 )
                 self._reopen_soon(tp)
                 continue
-            lane.fetched = found.next
+            lane.read_to(found.next)
             for chunk in self._chunks(tp, lane, found):
                 lane.issue(chunk)
                 failpoint.passing("fetched")
@@ -368,14 +368,17 @@ class ChunkConsumer(driver.Consumer):
 
         A log may end in marks of transactions, which hold no event. Whoever still fetches has
         passed by the next look whatever the broker counted at this one, so they do not add up to a
-        stall. The client that asks is not the one that is looked after.
+        stall. The client that asks is not the one that is looked after. While the broker does not
+        answer nothing is known to wait.
         """
-        level = {tp: self.lanes[tp] for tp, waiting in self.lag().items() if not waiting}
+        lanes = self.lanes.items()
+        level = {tp: lane for tp, lane in lanes if (self.highwater(tp) or 0) <= lane.unfinished}
+        ends: Mapping[tuple[str, int], int] = {}
         with suppress(BrokerUnavailable, TimeoutError):
             async with asyncio.timeout(seconds):
                 ends = await log_ends(self.settings.broker, level)
-            for tp, lane in level.items():
-                lane.end = ends[tp]
+        for tp, lane in level.items():
+            lane.end = ends.get(tp, 0)
 
     def _stalled(self, since: float) -> TP | None:
         """A partition that has not moved since then and should have."""
@@ -388,7 +391,7 @@ class ChunkConsumer(driver.Consumer):
 
 
 def _end_soon() -> None:
-    """Ends the process from a thread of its own, in case that the event loop stands still, too."""
+    """Ends the process from a thread of its own, whatever the event loop does from then on."""
     end = threading.Timer(STALLED_STAYS_SECONDS, os._exit, (Stalled.exit_code,))
     end.daemon = True
     end.start()

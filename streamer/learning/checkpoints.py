@@ -40,7 +40,7 @@ def load(folder: Path, identity: str) -> dict[str, Any] | None:
     if not file.exists():
         return None
     found: dict[str, Any] = torch.load(file, "cpu", weights_only=False)
-    if found["identity"] != identity:
+    if found["identity"] != identity or "rng_of_gpus" not in found:
         raise ConfigurationError(
             f"{file} is of other options, data or encoder; give the ones it was started with, "
             "or another --run folder"

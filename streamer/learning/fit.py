@@ -219,7 +219,7 @@ def principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats]
 
 def _calibrate(logit: Floats, data: Dataset) -> tuple[Floats, Floats]:
     """Platt scaling of held-out logits, for each stage that has examples of both outcomes; one that
-    has not takes that of the stage before it. On the latest launches, which are nearest to those to
+    has not, or whose logits say nothing, takes that of the stage before it. On the latest launches, which are nearest to those to
     come."""
     slope, offset = np.ones(len(STAGES)), np.zeros(len(STAGES))
     latest = data.launch_day >= np.quantile(data.launch_day, 1 - CALIBRATED)
@@ -228,5 +228,6 @@ def _calibrate(logit: Floats, data: Dataset) -> tuple[Floats, Floats]:
         mine = latest & (stage == number)
         if 0 < data.label[mine].sum() < mine.sum():
             platt = LogisticRegression(C=1e6).fit(logit[mine, None], data.label[mine])
-            slope[number:], offset[number:] = platt.coef_[0, 0], platt.intercept_[0]
+            if platt.coef_[0, 0] > 0:
+                slope[number:], offset[number:] = platt.coef_[0, 0], platt.intercept_[0]
     return slope, offset

@@ -122,7 +122,7 @@ class Tuner:
         self._best, self._logits = found["best"], found["logits"]
         self.progress = found["progress"]
         torch.set_rng_state(found["rng"])
-        torch.cuda.set_rng_state_all(found["rng_of_gpus"])
+        torch.cuda.set_rng_state_all(found["rng_of_gpus"][: torch.cuda.device_count()])
         return True
 
     def run(self, told: Callable[[int], None]) -> list[Epoch]:

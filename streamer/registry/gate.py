@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from statistics import fmean
 from typing import Any
 
@@ -37,18 +38,20 @@ Metrics = Mapping[str, float]
 
 
 def metrics(bundle: Stored) -> Metrics:
-    """What a bundle was measured at."""
-    found: Metrics = bundle.manifest.get("metrics", {})
-    return found
+    """What a bundle was measured at; what is no finite number was not measured."""
+    return _finite(bundle.manifest.get("metrics", {}))
 
 
 def metrics_beside(candidate: Stored, incumbent: Stored) -> Metrics:
     """What another bundle was measured at, on the candidate's test examples if that is known."""
     beside: Any = candidate.manifest.get("incumbent") or {}
     if beside.get("name") == incumbent.name:
-        measured: Metrics = beside["metrics"]
-        return measured
+        return _finite(beside["metrics"])
     return metrics(incumbent)
+
+
+def _finite(found: Mapping[str, Any]) -> Metrics:
+    return {k: v for k, v in found.items() if isinstance(v, int | float) and isfinite(v)}
 
 
 def summary(bundle: Stored) -> tuple[float | None, float | None]:
@@ -77,11 +80,11 @@ def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
 
 def _lower(ours: Metrics, theirs: Metrics) -> Iterator[str]:
     mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
-    if not mean >= other - NOISE:
+    if mean < other - NOISE:
         yield f"it is worse on average: {mean:.4f} against {other:.4f} in use"
         return
     for name, value in theirs.items():
-        if not ours[name] >= value - LEEWAY:
+        if ours[name] < value - LEEWAY:
             yield f"{name} is {ours[name]:.4f}, {value:.4f} in use"
 
 
@@ -89,12 +92,12 @@ def _uncalibrated(ours: Metrics, theirs: Metrics) -> Iterator[str]:
     if not theirs:
         return
     mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
-    if not mean <= max(CALIBRATED, other):
+    if mean > max(CALIBRATED, other):
         yield f"it is calibrated worse on average: {mean:.4f} against {other:.4f} in use"
         return
     for name, value in theirs.items():
         allowed = max(CALIBRATED, value + LEEWAY)
-        if not ours[name] <= allowed:
+        if ours[name] > allowed:
             yield f"{name} is {ours[name]:.4f}, at most {allowed:.4f} allowed"
 
 

@@ -77,8 +77,6 @@ def predictor_of(stored: Stored) -> Bundle:
 def _wrong(predictor: Predictor, dimensions: int) -> str:
     """What is wrong with what it says of an item of which nothing is known and of an average one,
     in every stage; nothing if nothing is."""
-    if not (predictor.slope > 0).all():
-        return "its calibration turns scores around"
     stage = np.repeat(np.arange(len(STAGES)), 2)
     x = np.tile([np.full(len(FEATURES), np.nan), predictor.mean], (len(STAGES), 1))
     content = np.tile([[np.nan], [0.0]], (len(STAGES), dimensions)).astype(np.float32)

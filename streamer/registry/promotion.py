@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from streamer.errors import BundleError
 from streamer.registry import bundles, gate, pointer
 from streamer.registry.bundles import Stored, who
@@ -69,6 +71,8 @@ def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
             f"it reads vectors of encoder {candidate.encoder[:12]}, {incumbent.name} those of "
             f"{incumbent.encoder[:12]}: every item would have to be encoded again"
         )
+    if candidate.kind == LAUNCH and (np.asarray(candidate.tensors["slope"], float) <= 0).any():
+        yield "its calibration turns the scores of a stage around"
     own, other = (bundle.manifest.get("success", {}) for bundle in (candidate, incumbent))
     if own != other:
         yield f"it says P of another success ({_told(own)}) than {incumbent.name} ({_told(other)})"

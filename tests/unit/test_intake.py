@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.chunk import Chunk
-from streamer.events import BEHAVIOUR_TYPES
+from streamer.events import BEHAVIOUR_TYPES, Encoding
 from streamer.intake import Intake
 from streamer.settings import Settings
 from tests.support.chunks import NOW, chunk_of, item, view
@@ -63,6 +64,14 @@ def test_a_dead_letter_sent_again_is_no_duplicate_of_itself(remembered: bool) ->
     (taken,) = intake.take([mended])
     assert [event.price for event in taken.range.catalogue] == [1.0]
     assert not len(taken.range.duplicates)
+
+
+def test_an_encoding_is_of_an_event_that_was_judged_whatever_the_time_of_who_reads_it() -> None:
+    event = Encoding(
+        time=9e9, item_id="i", kind="description", text_id="t", fingerprint="e", vector=b"\0\0"
+    )
+    chunk = chunk_of([msgspec.msgpack.encode(event)], topic="encodings")
+    assert Intake(SETTINGS).encodings(chunk) == ([event], [])
 
 
 TOLERANCE = SETTINGS.future_tolerance_seconds

@@ -112,3 +112,13 @@ def test_a_record_larger_than_the_room_passes_alone() -> None:
     assert lane.committable() is None
     lane.done(0)
     assert lane.committable() == 1
+
+
+def test_reading_on_without_records_is_a_move() -> None:
+    lane = Lane("log", 0, 0, MAX_RECORDS, MAX_BYTES)
+    lane.moved_at = 0.0
+    lane.read_to(0)
+    assert lane.moved_at == 0.0
+    lane.read_to(7)
+    assert lane.moved_at > 0
+    assert lane.unfinished == 7

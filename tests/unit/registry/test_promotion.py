@@ -60,8 +60,8 @@ def test_a_better_bundle_is_promoted_and_the_history_says_so(store: Path) -> Non
         (measured(0.89), "it is worse on average: 0.8900 against 0.9000 in use"),
         (measured(0.95, encoder="another-encoder"), "it reads vectors of encoder another-enco"),
         (measured(0.95, test_fingerprint="x"), "was not measured on the test examples of old"),
-        (measured(float("nan")), "it is worse on average: nan against 0.9000 in use"),
-        (measured(0.95, float("nan")), "it is calibrated worse on average: nan"),
+        (measured(float("nan")), "it was not measured for auc.age_0d, auc.age_7d"),
+        (measured(0.95, None), "it was not measured for ece.age_0d, ece.age_7d"),  # type: ignore[arg-type]
         (
             measured(0.95, success={"outcome": "value"}),
             "it says P of another success (outcome value) than old (not told which)",
@@ -121,7 +121,6 @@ NOT_A_NUMBER = random_predictor().weights2 * np.float32("nan")
     [
         (saying(weights2=NOT_A_NUMBER), "can't score: its numbers are not finite"),
         (saying(weights2=NOT_A_NUMBER[:, :-1]), "can't score: ValueError"),
-        (saying(slope=np.array([1.0, -1.0, 1.0])), "its calibration turns scores around"),
         (of_shorter_vectors, "can't score: ValueError"),
         (damaged, "tensors.safetensors does not match its hash"),
         (of_another_schema, "has schema 1, this streamer reads 2"),
@@ -137,6 +136,14 @@ def test_what_can_not_be_used_is_refused_even_if_forced(
     with pytest.raises(BundleError, match=reason):
         promote(store, "new", force=force)
     assert in_use(store) == "old"
+
+
+def test_a_bundle_that_turns_scores_around_is_promoted_by_force_alone(store: Path) -> None:
+    saying(slope=np.array([1.0, -1.0, 1.0]))(store)
+    with pytest.raises(BundleError, match="its calibration turns the scores of a stage around"):
+        promote(store, "new")
+    promote(store, "new", why="to see it", force=True)
+    assert in_use(store) == "new"
 
 
 def test_what_is_in_use_is_not_promoted_again(store: Path) -> None:
