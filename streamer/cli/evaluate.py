@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from streamer.cli.options import Report
 from streamer.settings import load
 
 if TYPE_CHECKING:
-    from streamer.learning.evaluate import Evaluation
+    from streamer.learning.evaluate import Evaluation, Row
     from streamer.registry import Bundle
     from streamer.report import Results
     from streamer.settings import Settings
@@ -124,7 +125,10 @@ def _tabulate(found: Evaluation) -> None:
         cells = (row.auc(age) for age in ages)
         table.add_row(row.name, *(f"{c.value:.4f}\n{c.least:.3f}-{c.greatest:.3f}" for c in cells))
     first = found.rows[0]
-    table.add_row("calibration error", *(f"{first.ece[age]:.4f}" for age in ages))
+    for row in found.rows:
+        if row.ece:
+            name = "calibration error" if row is first else f"that of {row.name}"
+            table.add_row(name, *(f"{row.ece[age]:.4f}" for age in ages))
     table.add_row("logit moved since first sight", *(_moved(found, age) for age in ages))
     lead = Table("", *map(age_name, ages), title="ahead by (95 % intervals of the difference)")
     for row in found.rows[1:]:
@@ -135,12 +139,25 @@ def _tabulate(found: Evaluation) -> None:
     console = Console(width=160)
     console.print(table)
     console.print(lead)
+    if first.unseen:
+        console.print(_unseen(found.rows, ages))
     typer.echo(
         "a score whose top reason is taken away moves as that reason says: "
         f"{100 * found.faithful:.1f} %"
     )
     if found.ceiling is not None:
         typer.echo(f"whoever knew all but chance, at the first sale: {found.ceiling:.3f}")
+
+
+def _unseen(rows: Sequence[Row], ages: Sequence[float]) -> Table:
+    from streamer.learning.evaluate import UNSEEN_FROM_DAY
+    from streamer.learning.pictures import age_name
+
+    title = f"AUC on launches from day {UNSEEN_FROM_DAY:.0f} on, whose weeks no label looks into"
+    table = Table("", *map(age_name, ages), title=title)
+    for row in rows:
+        table.add_row(row.name, *(f"{row.unseen[age]:.4f}" for age in ages))
+    return table
 
 
 def _moved(found: Evaluation, age: float) -> str:
@@ -160,6 +177,8 @@ def _report(found: Evaluation, results: Results) -> None:
         results.add(f"evaluate.auc.age_{name}.least", interval.least, "1")
         results.add(f"evaluate.auc.age_{name}.greatest", interval.greatest, "1")
         results.add(f"evaluate.ece.age_{name}", own.ece[age], "1")
+        if age in own.unseen:
+            results.add(f"evaluate.auc_unseen.age_{name}", own.unseen[age], "1")
         if age in found.gap:
             results.add(f"evaluate.gap.age_{name}", found.gap[age], "1")
         for row in others:
@@ -167,6 +186,10 @@ def _report(found: Evaluation, results: Results) -> None:
             results.add(
                 f"evaluate.auc.age_{name}", interval.value, "1", peer=row.name, peer_value=value
             )
+            if age in row.ece:
+                results.add(f"evaluate.ece.age_{name}.{row.name}", row.ece[age], "1")
+            if age in row.unseen:
+                results.add(f"evaluate.auc_unseen.age_{name}.{row.name}", row.unseen[age], "1")
             lead = own.lead(row, age)
             results.add(f"evaluate.lead.age_{name}.{row.name}", lead.value, "1")
             results.add(f"evaluate.lead.age_{name}.{row.name}.least", lead.least, "1")

@@ -4,7 +4,7 @@ learnt from."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from streamer.learning.baselines import BASELINES, Given, runs
 from streamer.learning.ceiling import ceiling
 from streamer.learning.dataset import Dataset, Outcome
 from streamer.learning.fit import FitOptions, fit
-from streamer.learning.launches import LAUNCHES
-from streamer.learning.metrics import Interval, expected_calibration_error
+from streamer.learning.launches import LAUNCHES, TEST_FROM_DAY
+from streamer.learning.metrics import Interval, auc, expected_calibration_error
 from streamer.learning.steps import Steps, summing
 from streamer.learning.train import examples, gap
 from streamer.registry import Bundle
@@ -26,6 +26,8 @@ from streamer.settings import Settings
 Floats = NDArray[np.float64]
 
 AGAIN = "the same, trained again"
+UNSEEN_FROM_DAY = TEST_FROM_DAY + LAUNCHES.horizon_days
+"""By when all is known that is learnt from: launches before it share weeks with those labels."""
 DELETIONS = 1000
 """Examples whose top reason is taken away."""
 
@@ -33,13 +35,14 @@ DELETIONS = 1000
 @dataclass(frozen=True, slots=True)
 class Row:
     """One way to rank, by age: its AUC, the mean of its seeds', on all launches and then on each
-    resample (``areas``), that of each seed, and the calibration error where it says
-    probabilities."""
+    resample (``areas``), that of each seed, the calibration error of the mean of its seeds where it
+    says probabilities, and its AUC on launches ``UNSEEN_FROM_DAY`` and later."""
 
     name: str
     areas: dict[float, Floats]
     by_seed: dict[float, list[float]]
     ece: dict[float, float]
+    unseen: dict[float, float] = field(default_factory=dict)
 
     def auc(self, age: float) -> Interval:
         return Interval.of(self.areas[age])
@@ -77,15 +80,15 @@ def evaluate(
     outcome = bundle.manifest.get("success", {}).get("outcome", "buyers")
     given = _given(settings, bundle, outcome, steps)
     test = given.test
-    draws = _draws(test, resamples)
+    draws = draws_of(test, resamples)
     own = _scored(bundle.predictor, test)
-    rows = [_row(bundle.name, test, [own[0]], draws, own[1])]
+    rows = [ranked(bundle.name, test, [own[0]], draws, own[1])]
     options = FitOptions()
     with steps.step("train again", seeds * options.steps) as told:
         more = [_again(given, seed, told) for seed in range(seeds)]
     if more:
         mean = np.mean([probability for _, probability in more], axis=0)
-        rows.append(_row(AGAIN, test, [logit for logit, _ in more], draws, mean))
+        rows.append(ranked(AGAIN, test, [logit for logit, _ in more], draws, mean))
     with steps.step("baselines", sum(len(list(runs(b, seeds))) for b in BASELINES)) as told:
         done = summing(told)
         for baseline in BASELINES:
@@ -93,7 +96,8 @@ def evaluate(
             for seed in runs(baseline, max(seeds, 1)):
                 scores.append(baseline.rank(replace(given, seed=seed)))
                 done(1)
-            rows.append(_row(baseline.name, test, scores, draws, None))
+            mean = np.mean(scores, axis=0) if baseline.probable else None
+            rows.append(ranked(baseline.name, test, scores, draws, mean))
     count = len(np.unique(test.item))
     moved, most = gap(test, own[0]), _ceiling(test) if outcome == "buyers" else None
     true = faithful(bundle.predictor, test)
@@ -122,7 +126,7 @@ def _scored(predictor: Predictor, data: Dataset) -> tuple[Floats, Floats]:
     return scores.logit, scores.probability
 
 
-def _draws(data: Dataset, count: int) -> dict[float, NDArray[np.int64]]:
+def draws_of(data: Dataset, count: int) -> dict[float, NDArray[np.int64]]:
     """How often each example of an age is drawn in each resample; (resamples, examples)."""
     rng = np.random.default_rng(0)
     found = {}
@@ -133,16 +137,20 @@ def _draws(data: Dataset, count: int) -> dict[float, NDArray[np.int64]]:
     return found
 
 
-def _row(
+def ranked(
     name: str,
     data: Dataset,
     scores: Sequence[Floats],
     draws: dict[float, NDArray[np.int64]],
     probability: Floats | None,
 ) -> Row:
-    areas, by_seed, errors = {}, {}, {}
+    """A way to rank by its ``scores``, one a seed, and what it says is the probability."""
+    areas, by_seed, errors, unseen = {}, {}, {}, {}
     for age, drawn in draws.items():
         mine = data.age == age
+        later = mine & (data.launch_day >= UNSEEN_FROM_DAY)
+        if 0 < data.label[later].sum() < later.sum():
+            unseen[age] = float(np.mean([auc(data.label[later], score[later]) for score in scores]))
         label = data.label[mine]
         one = np.ones((1, int(mine.sum())), np.int64)
         weights = np.vstack([one, drawn])
@@ -150,7 +158,7 @@ def _row(
         areas[age], by_seed[age] = np.mean(found, axis=0), [float(each[0]) for each in found]
         if probability is not None:
             errors[age] = expected_calibration_error(label, probability[mine])
-    return Row(name, areas, by_seed, errors)
+    return Row(name, areas, by_seed, errors, unseen)
 
 
 def _ceiling(test: Dataset) -> float:
