@@ -7,13 +7,17 @@ relatives and watermarks, which are no item's, and vectors, which only an encode
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from streamer.launch.boards import boards_of
 from streamer.state.boards import Boards, Filing
+from streamer.state.connection import Client
 from streamer.state.store import Store
 
 AT_ONCE = 1000
+MOST_LOOKS, LOOK_SECONDS = 20, 1.1
+ALIKE_BYTES = 4096
 NOT_AN_ITEMS = ("*:u:*", "*:k:*", "*:log")
 """Keys of users, of relatives and of the shards themselves."""
 
@@ -36,10 +40,23 @@ async def bytes_per_item(store: Store) -> float:
     for pattern in NOT_AN_ITEMS:
         async for key in store.client.scan_iter(match=pattern, count=AT_ONCE):
             await store.client.delete(key)
-    memory = await store.client.info("memory")
-    used = memory["used_memory"] - memory["used_memory_startup"]
-    used -= memory["mem_clients_normal"] + memory["mem_aof_buffer"]
+    used = await _settled(store.client)
     return float(used / sum([await store.known_count(n) for n in range(store.keys.shards)]))
+
+
+async def _settled(client: Client) -> int:
+    """The bytes that keys take, once two looks in a row agree: a server tells what clients' buffers
+    take as it last counted them, some tenths of a second ago."""
+    before = -1
+    for _ in range(MOST_LOOKS):
+        memory = await client.info("memory")
+        used: int = memory["used_memory"] - memory["used_memory_startup"]
+        used -= memory["mem_clients_normal"] + memory["mem_aof_buffer"]
+        if abs(used - before) < ALIKE_BYTES:
+            return used
+        before = used
+        await asyncio.sleep(LOOK_SECONDS)
+    return before
 
 
 async def _known(store: Store) -> AsyncIterator[list[str]]:
