@@ -81,8 +81,8 @@ def twin(store: Path, name: str, bias: float = 0.0) -> str:
         predictor.groups,
         {**predictor.arrays(), "offset": predictor.offset + bias},
     )
-    wanted = ("encoder", "dimensions", "metrics", "test_fingerprint")
-    manifest = {key: model.manifest[key] for key in wanted}
+    wanted = ("encoder", "dimensions", "metrics", "test_fingerprint", "success")
+    manifest = {key: model.manifest[key] for key in wanted if key in model.manifest}
     registry.save(store, name, moved, manifest, "# A twin for tests\n")
     return name
 
