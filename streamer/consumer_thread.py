@@ -9,13 +9,12 @@ from typing import Any
 
 import aiokafka
 import structlog
-from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streamer.errors import BrokerUnavailable
-from streamer.fetched import Fetched, Portions
+from streamer.fetched import Fetched, Fetches
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +31,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._turn = 0
-        self._portions: dict[TP, Portions] = {}
+        self._fetches = Fetches()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -94,44 +93,5 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             self._turn += 1
             first = self._turn % len(order)
             order = order[first:] + order[:first]
-            found = self._taken(fetcher, order, max_records)
-            if not found and await _more(fetcher, timeout or 0.0):
-                found = self._taken(fetcher, order, max_records)
-            return found
-
-    def _taken(self, fetcher: Any, order: list[TP], most: int | None) -> dict[TP, Fetched]:
-        """A portion of every partition of which something has come. Raises what a fetch failed
-        with."""
-        found: dict[TP, Fetched] = {}
-        for gone in self._portions.keys() - fetcher._records.keys():
-            del self._portions[gone]
-        for tp in order:
-            fetch = fetcher._records.get(tp)
-            if fetch is None:
-                continue
-            some = self._portion(tp, fetch, most or 1) if isinstance(fetch, FetchResult) else None
-            if not isinstance(fetch, FetchResult) or not fetch.has_more():
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-            if isinstance(fetch, FetchError):
-                fetch.check_raise()
-            if some is not None:
-                found[tp] = some
-        return found
-
-    def _portion(self, tp: TP, fetch: FetchResult, most: int) -> Fetched | None:
-        portions = self._portions.get(tp)
-        if portions is None or portions.fetch is not fetch:
-            portions = self._portions[tp] = Portions(fetch)
-        return portions.take(most, self.consumer.room_bytes(tp))
-
-
-async def _more(fetcher: Any, timeout: float) -> bool:
-    """Waits until a fetch has come, and says whether one has."""
-    waiter = fetcher._create_fetch_waiter()
-    done, _ = await asyncio.wait([waiter], timeout=timeout)
-    if not done:
-        waiter.cancel()
-        return False
-    waiter.result()
-    return True
+            room = {tp: self.consumer.room_bytes(tp) for tp in order}
+            return await self._fetches.take(fetcher, room, max_records or 1, timeout or 0.0)

@@ -7,12 +7,13 @@ leave in a log).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from numpy.typing import NDArray
 
@@ -133,6 +134,60 @@ class Portions:
         records, self._left = self._left[:count], self._left[count:]
         self._left_bytes -= value_bytes([record.value for record in records])
         return records
+
+
+class Fetches:
+    """Hands over what a client's fetcher has fetched of its partitions, portion by portion."""
+
+    def __init__(self) -> None:
+        self._portions: dict[Any, Portions] = {}
+
+    async def take(
+        self, fetcher: Any, room: Mapping[Any, int], most: int, timeout: float
+    ) -> dict[Any, Fetched]:
+        """A portion of each partition of which something has come or comes within ``timeout``
+        seconds: of up to ``most`` records and about as many bytes as it has ``room`` for. Raises
+        what a fetch failed with."""
+        found = self._taken(fetcher, room, most)
+        if not found and await _more(fetcher, timeout):
+            found = self._taken(fetcher, room, most)
+        return found
+
+    def _taken(self, fetcher: Any, room: Mapping[Any, int], most: int) -> dict[Any, Fetched]:
+        found: dict[Any, Fetched] = {}
+        for gone in self._portions.keys() - fetcher._records.keys():
+            del self._portions[gone]
+        for tp, most_bytes in room.items():
+            fetch = fetcher._records.get(tp)
+            if fetch is None:
+                continue
+            whole = isinstance(fetch, FetchResult)
+            some = self._portions_of(tp, fetch).take(most, most_bytes) if whole else None
+            if not whole or not fetch.has_more():
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+            if isinstance(fetch, FetchError):
+                fetch.check_raise()
+            if some is not None:
+                found[tp] = some
+        return found
+
+    def _portions_of(self, tp: Any, fetch: FetchResult) -> Portions:
+        portions = self._portions.get(tp)
+        if portions is None or portions.fetch is not fetch:
+            portions = self._portions[tp] = Portions(fetch)
+        return portions
+
+
+async def _more(fetcher: Any, timeout: float) -> bool:
+    """Waits until a fetch has come, and says whether one has."""
+    waiter = fetcher._create_fetch_waiter()
+    done, _ = await asyncio.wait([waiter], timeout=timeout)
+    if not done:
+        waiter.cancel()
+        return False
+    waiter.result()
+    return True
 
 
 def _next_batch(source: PartitionRecords) -> list[Any]:

@@ -27,8 +27,7 @@ class Lane:
 
     ``position`` is where the next chunk starts, ``fetched`` how far the log was read: further, where
     nothing came that a chunk could hold. ``end`` is where the log ended when the broker was last
-    asked. Chunks may finish in any order; ``committable`` is never
-    past one that has not.
+    asked. Chunks may finish in any order; ``committable`` is never past one that has not.
     """
 
     log: str

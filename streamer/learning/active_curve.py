@@ -86,8 +86,8 @@ def _taught(train: Dataset, items: NDArray[np.str_], predictor: Predictor, seed:
     known = np.isin(train.item, items)
     others = np.random.default_rng(seed).permutation(np.unique(train.item[~known]))
     rest = train.where(np.isin(train.item, others[:PSEUDO_LAUNCHES]))
-    data = joined(train.where(known), pseudo_labelled(rest, train.where(known), predictor))
-    found = _fitted(data, seed)
+    told = train.where(known)
+    found = _fitted(joined(told, pseudo_labelled(rest, told, predictor)), seed)
     return replace(found, slope=predictor.slope, offset=predictor.offset)
 
 

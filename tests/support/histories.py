@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from hypothesis import strategies as st
+from msgspec import structs
 
 from streamer.events import (
     BEHAVIOUR_TYPES,
@@ -122,11 +123,16 @@ def texts_of(some: Range) -> list[Text]:
 
 
 def encoding_of(text: Text, rng: random.Random) -> Encoding:
-    """What one of two encoders makes of a text."""
-    encoder = rng.choice(_ENCODERS)
-    numbers = np.random.default_rng(list(f"{encoder}{text.text}".encode()))
-    vector = numbers.integers(-500, 500, REVIEW_DIMENSIONS)
+    """What one of two encoders makes of a text; of some reviews without a sentiment."""
+    found = encoded_by(rng.choice(_ENCODERS), text, REVIEW_DIMENSIONS)
+    return found if "oo" in text.text else structs.replace(found, sentiment=None)
+
+
+def encoded_by(encoder: str, text: Text, dimensions: int) -> Encoding:
+    """What an encoder makes of a text, always the same."""
     review = text.kind == "review"
+    numbers = np.random.default_rng(list(f"{encoder}{text.text}".encode()))
+    vector = numbers.integers(-500, 500, REVIEW_DIMENSIONS if review else dimensions)
     return Encoding(
         time=text.time,
         item_id=text.item_id,
@@ -135,7 +141,7 @@ def encoding_of(text: Text, rng: random.Random) -> Encoding:
         order=text.order,
         fingerprint=encoder,
         vector=vector.astype("<i2" if review else "<f2").tobytes(),
-        sentiment=float(numbers.random()) if review and "oo" in text.text else None,
+        sentiment=float(numbers.random()) if review else None,
     )
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
-from streamer.fetched import Fetched, Portions
+from streamer.fetched import Fetched, Fetches, Portions
 from streamer.lane import Lane
 from streamer.transport import ChunkConsumer
 
@@ -114,7 +114,7 @@ class Endless(FetchResult):
 def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetched]]:
     thread = ConsumerThread.__new__(ConsumerThread)
     cast(Any, thread).consumer = SimpleNamespace(flow_active=True, room_bytes=lambda tp: 10**9)
-    thread._turn, thread._portions = 0, {}
+    thread._turn, thread._fetches = 0, Fetches()
     consumer = cast(Any, SimpleNamespace(_closed=False, _fetcher=fetcher))
 
     async def run() -> list[dict[TP, Fetched]]:

@@ -17,20 +17,18 @@ import asyncio  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
-from collections.abc import Mapping  # noqa: E402
 from functools import partial  # noqa: E402
 from typing import Any  # noqa: E402
 
 import uvloop  # noqa: E402
 from aiokafka import AIOKafkaConsumer  # noqa: E402
-from aiokafka.consumer.fetcher import FetchError  # noqa: E402
 from aiokafka.structs import TopicPartition  # noqa: E402
 
 from streamer.broker import describe  # noqa: E402
 from streamer.chunk import Chunk  # noqa: E402
 from streamer.consumer_thread import FETCH_WAIT_MS  # noqa: E402
 from streamer.faust_app import FETCH_BYTES  # noqa: E402
-from streamer.fetched import Fetched, Portions  # noqa: E402
+from streamer.fetched import Fetched, Fetches  # noqa: E402
 from streamer.flow import Flow  # noqa: E402
 from streamer.lane import Lane  # noqa: E402
 from streamer.replay.producing import producing  # noqa: E402
@@ -78,7 +76,7 @@ async def main(topic: str) -> None:
         flow = Flow(partial(go, worker), *bounds, worker.app.fail)
         lean.settle()
         await asyncio.gather(
-            _read(Fetches(consumer, settings.chunk_max_records), lanes, flow),
+            _read(consumer, settings.chunk_max_records, lanes, flow),
             flow.run(),
             _commit(consumer, worker, lanes),
         )
@@ -137,48 +135,12 @@ class Lanes:
         return {place: end for place, end in ends.items() if end is not None}
 
 
-class Fetches:
-    """Takes what a consumer has fetched, up to ``most`` records of each partition at a time."""
-
-    def __init__(self, consumer: AIOKafkaConsumer, most: int) -> None:
-        self._fetcher: Any = consumer._fetcher
-        self._most = most
-        self._portions: dict[TopicPartition, Portions] = {}
-
-    async def take(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
-        """From each of the places up to so many bytes. Raises what a fetch failed with."""
-        found = self._taken(places)
-        if not found:
-            waiter = self._fetcher._create_fetch_waiter()
-            done, _ = await asyncio.wait([waiter], timeout=POLL_SECONDS)
-            if not done:
-                waiter.cancel()
-            found = self._taken(places)
-        return found
-
-    def _taken(self, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
-        found = {place: self._portion(place, most) for place, most in places.items()}
-        return {place: some for place, some in found.items() if some}
-
-    def _portion(self, place: TopicPartition, most_bytes: int) -> Fetched | None:
-        fetch = self._fetcher._records.get(place)
-        if fetch is None:
-            return None
-        if isinstance(fetch, FetchError):
-            fetch.check_raise()
-        portions = self._portions.get(place)
-        if portions is None or portions.fetch is not fetch:
-            portions = self._portions[place] = Portions(fetch)
-        some = portions.take(self._most, most_bytes)
-        if not fetch.has_more():
-            del self._fetcher._records[place], self._portions[place]
-            self._fetcher._notify(self._fetcher._wait_consume_future)
-        return some
-
-
-async def _read(fetches: Fetches, lanes: Lanes, flow: Flow) -> None:
+async def _read(consumer: AIOKafkaConsumer, most: int, lanes: Lanes, flow: Flow) -> None:
+    fetches = Fetches()
     while True:
-        for place, found in (await fetches.take(await lanes.with_room())).items():
+        room = await lanes.with_room()
+        taken = await fetches.take(consumer._fetcher, room, most, POLL_SECONDS)
+        for place, found in taken.items():
             flow.add(lanes.chunk(place, found))
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from streamer.embedded import valkey
 from streamer.events import (
     BEHAVIOUR_TYPES,
-    REVIEW_DIMENSIONS,
     Behaviour,
     Encoding,
     NewItem,
@@ -41,6 +40,7 @@ from streamer.state.reading import read_items
 from streamer.state.relatives import apply_both
 from streamer.state.store import Store
 from streamer.state.table import ItemTable
+from tests.support.histories import encoded_by
 from tests.support.journey import busy_day
 
 Event = Behaviour | NewItem
@@ -100,20 +100,7 @@ def encoded(event: Event) -> list[Encoding]:
         text = review_text(event, event.event_id or "")
     else:
         return []
-    rng, review = np.random.default_rng(list(text.text.encode())), text.kind == "review"
-    vector = rng.integers(-500, 500, REVIEW_DIMENSIONS if review else DIMENSIONS)
-    return [
-        Encoding(
-            time=text.time,
-            item_id=text.item_id,
-            kind=text.kind,
-            text_id=text.text_id,
-            order=text.order,
-            fingerprint=READER,
-            vector=vector.astype("<i2" if review else "<f2").tobytes(),
-            sentiment=float(rng.random()) if review else None,
-        )
-    ]
+    return [encoded_by(READER, text, DIMENSIONS)]
 
 
 def looked_at(chunks: Sequence[Sequence[Event]]) -> list[list[str]]:
