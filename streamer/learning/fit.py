@@ -23,7 +23,7 @@ from streamer.learning.lessons import Lessons, Told, plan
 from streamer.learning.network import Modality, NetworkOptions
 from streamer.recommend.network import Network
 from streamer.scoring.predictor import STAGES, Predictor, stages
-from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, PRICE
+from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, MODALITY, PRICE
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -131,7 +131,7 @@ def _frame(data: Dataset, options: FitOptions) -> Predictor:
     return Predictor(
         features=FEATURES,
         groups=tuple(MODALITIES),
-        group=np.array([g for g, names in enumerate(MODALITIES.values()) for _ in names]),
+        group=MODALITY,
         mean=mean,
         scale=scale,
         least=least,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-KINDS = ("brand", "department", "category", "type")
+KINDS = ("seller", "brand", "department", "category", "type")
 PAIRS = (("brand", "category"), ("brand", "type"))
 """A brand means more within a class: who buys its crisps need not want its soap."""
 HALF_LIFE_DAYS = 56.0

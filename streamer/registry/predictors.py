@@ -13,7 +13,7 @@ from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CURVE, Stored
 from streamer.scoring.predictor import STAGES, Predictor
-from streamer.state.features import FEATURES, MODALITIES
+from streamer.state.features import FEATURES, MODALITIES, MODALITY
 
 LAUNCH: Final = "launch"
 
@@ -59,12 +59,12 @@ def predictor_of(stored: Stored) -> Bundle:
         raise BundleError(f"bundle {name} is of kind {stored.kind}, not {LAUNCH}")
     try:
         features, groups = tuple(manifest["features"]), tuple(manifest["groups"])
-        if (features, groups) != (FEATURES, tuple(MODALITIES)):
+        if groups != tuple(MODALITIES) or not set(features) <= set(FEATURES):
             raise BundleError(
                 f"bundle {name} was made for other features than this streamer computes; "
                 "make a new one with: streamer train"
             )
-        predictor = Predictor.of(features, groups, stored.tensors)
+        predictor = Predictor.of(features, groups, stored.tensors).reading(FEATURES, MODALITY)
         dimensions = manifest["dimensions"]
         if wrong := _wrong(predictor, dimensions):
             raise BundleError(f"bundle {name} can't score: {wrong}")

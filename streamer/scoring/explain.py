@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 REASONS = 3
 """Reasons that go out with a score."""
 
-_KIN = ("brand", "department", "category", "type")
+_KIN = ("seller", "brand", "department", "category", "type")
 _FAMILY = {
     "purchases": "sells well|sells little",
     "purchases_672h": "has sold well for four weeks|has sold little for four weeks",

@@ -14,7 +14,7 @@ say is a linear term beside the networks, zero without reviews.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -208,6 +208,28 @@ class Predictor:
         arrays: Mapping[str, NDArray[np.generic]],
     ) -> Predictor:
         return cls(features, groups, **{name: np.asarray(arrays[name]) for name in _ARRAYS})
+
+    def reading(self, features: tuple[str, ...], group: Ints) -> Predictor:
+        """The same model, given rows of these features, each of a ``group``, its own among them."""
+        place = np.array([features.index(name) for name in self.features])
+
+        def spread(values: Floats, filling: float) -> Floats:
+            found = np.full(len(features), filling)
+            found[place] = values
+            return found
+
+        return replace(
+            self,
+            features=features,
+            group=group,
+            mean=spread(self.mean, 0.0),
+            scale=spread(self.scale, 1.0),
+            least=spread(self.least, 0.0),
+            greatest=spread(self.greatest, 0.0),
+            values=place[self.values],
+            flags=place[self.flags],
+            termed=place[self.termed],
+        )
 
 
 _ARRAYS = tuple(

@@ -113,6 +113,8 @@ MODALITIES: dict[str, tuple[str, ...]] = {
 }
 """The features of each modality; the content vector is a modality of its own."""
 FEATURES: tuple[str, ...] = tuple(chain.from_iterable(MODALITIES.values()))
+MODALITY = np.array([place for place, names in enumerate(MODALITIES.values()) for _ in names])
+"""Of which modality each feature is, by its place among them."""
 
 
 @dataclass(slots=True)
@@ -299,7 +301,8 @@ def _behaviour(items: Touched, x: Floats, kin: KinTable, relatives: Ints, now: F
 class _Usual:
     """What share is usual among an item's relatives, itself left out: empirical Bayes from the
     widest to the narrowest, each shrunk towards the one before it and the first towards a guess
-    (Efron and Morris, 1975). Brand comes first, since a class says more of what is done there."""
+    (Efron and Morris, 1975). Seller and brand come first, since a class says more of what is done
+    there."""
 
     def __init__(self, at: Mapping[str, Floats], kin: KinTable, relatives: Ints) -> None:
         self._at, self._kin, self._relatives = at, kin, relatives

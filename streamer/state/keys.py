@@ -10,7 +10,7 @@ call may touch any of them:
     {<group>.sNN}:c:<item>     content: [time, order, text id, {encoder fingerprint: vector}]
     {<group>.sNN}:r:<item>     reviews record (layout.REVIEWS);  …:s:<item>  ids of the reviews in it
     {<group>.sNN}:e:<item>     early behaviour: [record, watermarks] when the item came up
-    {<group>.sNN}:k:<kin>      record (layout.KIN) of a relative: a brand, a class or a channel
+    {<group>.sNN}:k:<kin>      record (layout.KIN) of a relative: a seller, brand, class or channel
     {<group>.sNN}:u:<user>     zset   a user's recent items by time; the user is a keyed hash
     {<group>.sNN}:x:<a>:<b>    hash   what bundle a said beside bundle b (shadows.py)
     {<group>.boards}           set    names of the launch boards
@@ -25,7 +25,7 @@ from xxhash import xxh3_64_intdigest, xxh32_intdigest
 
 from streamer.state.remembered import Remembered
 
-KIN_KINDS = ("brand", "department", "category", "type")
+KIN_KINDS = ("seller", "brand", "department", "category", "type")
 
 
 class Keys:

@@ -1,4 +1,4 @@
-"""The relatives at hand: brands, classes of the catalogue and channels with their records' fields."""
+"""The relatives at hand: sellers, brands, classes of the catalogue and channels with their records' fields."""
 
 from __future__ import annotations
 

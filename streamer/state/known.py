@@ -250,9 +250,11 @@ def _watermarks(log: tuple[bytes, ...]) -> Mapping[str, int]:
 
 
 def kin_of(item: NewItem) -> list[str]:
-    """The relatives of an item: its brand, its class in the catalogue (type), the class above that
-    (category) and the one above all (department)."""
-    found = [kin("brand", item.brand)] if item.brand else []
+    """The relatives of an item: its seller, its brand, its class in the catalogue (type), the class
+    above that (category) and the one above all (department)."""
+    found = [kin("seller", item.seller)] if item.seller else []
+    if item.brand:
+        found.append(kin("brand", item.brand))
     if item.category:
         found.append(kin("department", item.category[0]))
         found.append(kin("category", "\0".join(item.category[: max(1, len(item.category) - 1)])))

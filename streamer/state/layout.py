@@ -174,7 +174,7 @@ KIN = Layout(
         (MONTH, ("purchases", "exposure", "launches")),
     ),
 )
-"""Of a relative: a brand, department, category, type or channel. Its fields are fields of items."""
+"""Of a relative: a seller, brand, department, category, type or channel. Its fields are fields of items."""
 
 _VECTOR = tuple(f"v{i}" for i in range(REVIEW_DIMENSIONS))
 _LATELY = tuple(decayed_name(s, h) for h in (WEEK, MONTH) for s in ("reviews", "sentiment"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamer import registry
 from streamer.registry import promotion
 from streamer.scoring.predictor import Predictor
-from streamer.state.features import FEATURES, MODALITIES
+from streamer.state.features import FEATURES, MODALITIES, MODALITY
 from tests.support.processes import REPOSITORY
 
 DIMENSIONS = 384
@@ -23,13 +23,12 @@ SHIPPED = REPOSITORY / "model_store"
 def random_predictor(seed: int = 0, members: int = 3) -> Predictor:
     rng = np.random.default_rng(seed)
     features, components, width = len(FEATURES), 4, 8
-    group = [g for g, names in enumerate(MODALITIES.values()) for _ in names]
     single = partial(_normal, rng)
     read = np.array([i for i, name in enumerate(FEATURES) if name not in MODALITIES["reviews"]])
     return Predictor(
         features=FEATURES,
         groups=tuple(MODALITIES),
-        group=np.array(group),
+        group=MODALITY,
         mean=rng.normal(size=features),
         scale=rng.uniform(0.5, 2, features),
         least=np.full(features, -50.0),

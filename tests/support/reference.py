@@ -190,7 +190,9 @@ def relatives(item: NewItem | None) -> list[tuple[str, str]]:
     """By kind and name; of an item that the catalogue never had there are none."""
     if item is None:
         return []
-    found = [("brand", item.brand)] if item.brand else []
+    found = [
+        (kind, name) for kind, name in (("seller", item.seller), ("brand", item.brand)) if name
+    ]
     if item.category:
         found.append(("department", item.category[0]))
         found.append(("category", "\0".join(item.category[:-1] or item.category)))

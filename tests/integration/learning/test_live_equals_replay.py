@@ -51,6 +51,7 @@ MORE_A_CHUNK = 60
 """Made-up acts of shoppers among the real events of a chunk."""
 LISTED = 0.8
 """The share of items that have a catalogue event, somewhere among what happens to them first."""
+SELLERS = ("", "farm", "mill")
 READER, DIMENSIONS = "reader", 8
 DECAYS = ("_1h", "_24h", "_168h", "_672h", "momentum", "channel_sales")
 EXACT = [i for i, name in enumerate(FEATURES) if not any(part in name for part in DECAYS)]
@@ -69,6 +70,7 @@ def day() -> list[list[Event]]:
             product, time = int(item_id.rpartition("-")[2]), rng.uniform(first, last)
             if item_id not in told and product in catalogue and rng.random() < LISTED:
                 listed = catalogue.item(product, item_id, time, rng.uniform(1, 9))
+                listed.seller = rng.choice(SELLERS)
                 chunk.insert(rng.randrange(len(chunk)), listed)
         seen |= dict.fromkeys(event.item_id for event in chunk)
         for place in range(MORE_A_CHUNK):

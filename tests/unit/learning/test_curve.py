@@ -30,7 +30,7 @@ def test_every_epoch_of_every_network_is_on_the_board_and_in_the_picture(
     network = NetworkOptions(epochs=2, patience=patience, batch=32, learning_rate=1e-2)
     with Board(tmp_path) as board:
         curves = Curves(board)
-        fit(launches(1500), FitOptions(folds=2, members=1, network=network), told=curves)
+        fit(launches(2000), FitOptions(folds=2, members=1, network=network), told=curves)
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     judged = {"fold-1", "fold-2"} | ({"member-1"} if patience else set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,27 @@ def test_a_predictor_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         np.testing.assert_array_equal(bundle.predictor.arrays()[name], array)
 
 
-def test_a_bundle_made_for_other_features_is_refused(tmp_path: Path) -> None:
-    write_bundle(tmp_path, features=list(FEATURES[:-1]))
+def test_a_bundle_that_reads_another_feature_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path, features=[*FEATURES[:-1], "shoe_size"])
     with pytest.raises(BundleError, match="features"):
         registry.load(tmp_path, "random")
+
+
+def test_a_bundle_made_before_there_were_some_features_does_without(tmp_path: Path) -> None:
+    newer = random_predictor()
+    narrow = {
+        name: getattr(newer, name)[:-1] for name in ("mean", "scale", "least", "greatest", "group")
+    }
+    older = replace(newer, features=FEATURES[:-1], **narrow)
+    about = {"encoder": "test-encoder", "dimensions": DIMENSIONS, "metrics": {}}
+    registry.save(tmp_path, "older", older, about, "# Older")
+    found = registry.load(tmp_path, "older").predictor
+    x = np.random.default_rng(0).normal(size=(4, len(FEATURES)))
+    content, stage = np.zeros((4, DIMENSIONS), np.float32), np.zeros(4, np.int64)
+    assert found.features == FEATURES
+    np.testing.assert_array_equal(
+        found.score(x, content, stage).logit, newer.score(x, content, stage).logit
+    )
 
 
 def test_tensors_that_are_no_predictor_are_refused(tmp_path: Path) -> None:

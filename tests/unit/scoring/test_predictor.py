@@ -49,6 +49,22 @@ def test_contributions_sum_to_the_logit(seed: int, count: int, missing: float) -
     assert (scores.uncertainty >= 0).all()
 
 
+@given(st.integers(0, 2**32), st.permutations(range(len(FEATURES))), st.integers(0, 9))
+def test_a_model_reads_its_features_wherever_they_stand_among_others(
+    seed: int, order: list[int], others: int
+) -> None:
+    names = [*(FEATURES[place] for place in order), *(f"other_{n}" for n in range(others))]
+    group = np.array([*PREDICTOR.group[order], *np.zeros(others, np.int64)])
+    x, content, stage = inputs(seed, 5)
+    wider = np.hstack([x[:, order], np.random.default_rng(seed).normal(size=(5, others))])
+    told = PREDICTOR.reading(tuple(names), group).score(wider, content, stage)
+    known = PREDICTOR.score(x, content, stage)
+    np.testing.assert_allclose(told.logit, known.logit, rtol=1e-12)
+    np.testing.assert_array_equal(told.uncertainty, known.uncertainty)
+    np.testing.assert_array_equal(told.by_feature[:, : len(FEATURES)], known.by_feature[:, order])
+    assert not told.by_feature[:, len(FEATURES) :].any()
+
+
 NO_FLAGS = replace(
     PREDICTOR,
     flags=PREDICTOR.flags[:0],

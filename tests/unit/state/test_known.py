@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events import NewItem
-from streamer.state.keys import kin
+from streamer.state.keys import KIN_KINDS, kin
 from streamer.state.known import Entry, Known, kin_of, parse
 from streamer.state.layout import ITEM, REVIEWS
 
@@ -64,11 +64,11 @@ def test_every_part_is_read() -> None:
     assert known.facts.launch_time == 4.0
     assert not known.facts.withdrawn
     relatives = (
-        *(kin("brand", "north"), kin("department", "a")),
+        *("", kin("brand", "north"), kin("department", "a")),
         *(kin("category", "a"), kin("type", "a\0b")),
     )
     assert known.family.by_kind == relatives
-    assert set(known.family.kin) == set(relatives)
+    assert set(known.family.kin) == set(relatives) - {""}
     assert known.content is not None
     assert dict(known.content.vectors) == {"enc": b"\x01\x02"}
     assert known.reviews is not None
@@ -106,18 +106,19 @@ def test_the_later_of_upsert_and_withdrawal_stands(
 
 
 @pytest.mark.parametrize(
-    ("brand", "category", "kinds"),
+    ("seller", "brand", "category", "kinds"),
     [
-        ("", [], []),
-        ("north", [], ["brand"]),
-        ("", ["a"], ["department", "category", "type"]),
-        ("north", ["a", "b", "c"], ["brand", "department", "category", "type"]),
+        ("", "", [], []),
+        ("farm", "", [], ["seller"]),
+        ("", "north", [], ["brand"]),
+        ("", "", ["a"], ["department", "category", "type"]),
+        ("farm", "north", ["a", "b", "c"], list(KIN_KINDS)),
     ],
 )
-def test_relatives_are_brand_class_and_the_class_above(
-    brand: str, category: list[str], kinds: list[str]
+def test_relatives_are_seller_brand_class_and_the_class_above(
+    seller: str, brand: str, category: list[str], kinds: list[str]
 ) -> None:
-    item = NewItem(item_id="i", time=1.0, title="x", brand=brand, category=category)
+    item = NewItem(item_id="i", time=1.0, title="x", seller=seller, brand=brand, category=category)
     found = dict(name.split(":") for name in kin_of(item))
     assert list(found) == kinds
     if len(category) == 3:
