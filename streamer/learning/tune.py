@@ -1,7 +1,8 @@
 """The search for better training options: Optuna's TPE over an inner split by time.
 
-A trial trains on launches before the last `HELD_OUT_DAYS` of the training launches and is measured
-on those: the test launches are never looked at. Trees are fitted once; a trial is a few networks,
+A trial trains on launches before the last `HELD_OUT_DAYS` of the training launches, a quarter of
+their days if these are few, and is measured on those: the test launches are never looked at. Trees
+are fitted once; a trial is a few networks,
 one after the other, and is pruned when their mean falls behind the median of earlier trials.
 """
 
@@ -21,10 +22,13 @@ from streamer.learning.fit import FitOptions, Prepared, prepare
 from streamer.learning.learner import learn
 from streamer.learning.metrics import auc
 from streamer.learning.network import NetworkOptions
+from streamer.learning.provenance import fingerprint
+from streamer.learning.survey import LEAST_LAUNCHES
 
 Floats = NDArray[np.float64]
 
 HELD_OUT_DAYS = 30.0
+HELD_OUT_SHARE = 0.25
 NETWORKS = 3
 """Of a trial; each of another seed."""
 
@@ -32,7 +36,7 @@ NETWORKS = 3
 @dataclass(frozen=True, slots=True)
 class Found:
     """The best options so far, their mean AUC over ages on the held-out launches, that of the
-    defaults, and how many trials there are in the study."""
+    defaults, and how many trials there are of these launches."""
 
     options: FitOptions
     auc: float
@@ -43,26 +47,23 @@ class Found:
 def search(
     data: Dataset,
     trials: int,
-    study_file: Path,
+    storage: Path,
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Found:
-    """Runs so many more trials of the study in ``study_file`` (SQLite); ``progress`` is told how
-    many are done. Raises DependencyMissing, ConfigurationError."""
+    """Runs so many more trials; those of the same launches in ``storage`` (SQLite) count.
+    ``progress`` is told how many are done. Raises DependencyMissing, ConfigurationError."""
     try:
         import optuna
     except ImportError:
         raise DependencyMissing("optuna", "learning") from None
-    if data.launch_day.max() - data.launch_day.min() <= HELD_OUT_DAYS:
-        raise ConfigurationError(f"tuning needs launches of more than {HELD_OUT_DAYS:g} days")
+    early, late = _split(data)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    bar = data.launch_day.max() - HELD_OUT_DAYS
-    early, late = data.where(data.launch_day < bar), data.where(data.launch_day >= bar)
     prepared = prepare(early, FitOptions(seed=seed))
-    study_file.parent.mkdir(parents=True, exist_ok=True)
+    storage.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        storage=f"sqlite:///{study_file}",
-        study_name="launch",
+        storage=f"sqlite:///{storage}",
+        study_name=f"launch-{fingerprint(data)}",
         load_if_exists=True,
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed),
@@ -93,6 +94,24 @@ def search(
     first = study.trials[0].value
     best = _options(study.best_params)
     return Found(best, study.best_value, first if first else float("nan"), len(study.trials))
+
+
+def _split(data: Dataset) -> tuple[Dataset, Dataset]:
+    """The launches to learn from, and those held out."""
+    last = data.launch_day.max()
+    days = min(HELD_OUT_DAYS, HELD_OUT_SHARE * (last - data.launch_day.min()))
+    early, late = (
+        data.where(data.launch_day < last - days),
+        data.where(data.launch_day >= last - days),
+    )
+    counts = [len(np.unique(part.item)) for part in (early, late)]
+    if min(counts) < LEAST_LAUNCHES or len(np.unique(late.label)) < 2:
+        raise ConfigurationError(
+            f"tuning holds out the last {days:.0f} days of the launches to learn from: "
+            f"{counts[1]} launches of {sum(counts)}, and both parts need {LEAST_LAUNCHES} and a "
+            "success: move first or test_from in the study, or train without it"
+        )
+    return early, late
 
 
 def _score(

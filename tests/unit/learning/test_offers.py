@@ -7,13 +7,15 @@ import pytest
 
 from streamer.events import Behaviour, Encoding, NewItem
 from streamer.learning import offers
-from streamer.learning.dataset import DAY, AtMoments, Dataset, Launches
+from streamer.learning.dataset import Dataset
+from streamer.learning.launches import AtMoments, Launches
 from streamer.learning.offers import OFFERED, Offer, pair_features, pairs, turns
 from streamer.learning.recommend_peers import PEERS
 from streamer.learning.shopping import Shopping, shopping
 from streamer.recommend.taste import MATCH
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
+from streamer.state.layout import DAY
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from tests.support.launches import Log
 
