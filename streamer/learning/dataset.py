@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Examples, a row each: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
-    (shopper actions so far), ``age`` (days), ``launch_day``, ``outcome`` (what the label is made
-    of), ``label`` (0 or 1), ``item``."""
+    (rows, kinds; shopper actions so far), ``age`` (days), ``launch_day``, ``outcome`` (what the
+    label is made of), ``label`` (0 or 1), ``item``."""
 
     x: Floats
     content: NDArray[np.float32]

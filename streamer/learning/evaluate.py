@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import ConfigurationError
+from streamer.judge import stages_of
 from streamer.learning.baselines import BASELINES, Given, runs
 from streamer.learning.ceiling import ceiling
 from streamer.learning.dataset import Dataset
@@ -21,7 +22,7 @@ from streamer.learning.study import Study
 from streamer.learning.train import gap
 from streamer.registry import Bundle
 from streamer.scoring.explain import Explainer
-from streamer.scoring.predictor import Predictor, stages
+from streamer.scoring.predictor import Predictor
 from streamer.settings import Settings
 from streamer.state.features import FEATURES
 
@@ -129,7 +130,7 @@ def _again(given: Given, seed: int, told: Callable[[int], None]) -> tuple[Floats
 
 
 def _scored(predictor: Predictor, data: Dataset) -> tuple[Floats, Floats]:
-    scores = predictor.score(data.x, data.content, stages(data.actions))
+    scores = predictor.score(data.x, data.content, stages_of(predictor, data.actions))
     return scores.logit, scores.probability
 
 
@@ -184,7 +185,7 @@ def faithful(predictor: Predictor, data: Dataset, count: int = DELETIONS) -> flo
     """The share of ``count`` random examples whose score, when the input of its top reason is taken
     away, falls where that reason has lifted it and rises where it has lowered it."""
     some = np.random.default_rng(0).choice(len(data), min(count, len(data)), replace=False)
-    x, content, stage = data.x[some], data.content[some], stages(data.actions[some])
+    x, content, stage = data.x[some], data.content[some], stages_of(predictor, data.actions[some])
     explainer = Explainer(predictor)
     scores = predictor.score(x, content, stage)
     weights = explainer.weights(scores)

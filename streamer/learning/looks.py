@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Looks:
     """A row each look: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
-    (shopper actions so far), ``age`` (days), ``time`` (seconds), ``item``."""
+    (rows, kinds; shopper actions so far), ``age`` (days), ``time`` (seconds), ``item``."""
 
     item: NDArray[np.str_]
     x: Floats

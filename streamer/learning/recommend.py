@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamer.errors import ConfigurationError
 from streamer.events import Encoding, NewItem
 from streamer.intake import description_text
+from streamer.judge import stages_of
 from streamer.learning import lists
 from streamer.learning.dataset import labelled
 from streamer.learning.encode import encode
@@ -37,7 +38,6 @@ from streamer.learning.survey import survey
 from streamer.recommend.recommender import Recommender, Scales
 from streamer.registry import Bundle
 from streamer.replay.record import Source
-from streamer.scoring.predictor import stages
 from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,8 @@ def evaluate(
     with steps.step("read the purchases", source.total) as told:
         by_item = {encoding.item_id: encoding for encoding in encodings}
         shop = shopping(source, study.launches, by_item, told)
-    logit = bundle.predictor.score(data.x, data.content, stages(data.actions)).logit
+    predictor = bundle.predictor
+    logit = predictor.score(data.x, data.content, stages_of(predictor, data.actions)).logit
     found = offers(data, logit, shop, days)
     learnt, tested = found[: len(LEARNT_DAYS)], found[len(LEARNT_DAYS) :]
     return compare(shop, learnt, tested, remembered, resamples, steps)

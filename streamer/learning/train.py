@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer import registry
+from streamer.judge import stages_of
 from streamer.learning.card import card
 from streamer.learning.curve import Curves
 from streamer.learning.dataset import Dataset
@@ -25,7 +26,7 @@ from streamer.learning.study import Study
 from streamer.learning.tensorboard import Board
 from streamer.learning.transfer import TERM, Transfer, learn_reviews
 from streamer.registry.bundles import CURVE
-from streamer.scoring.predictor import Predictor, stages
+from streamer.scoring.predictor import Predictor
 from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,8 @@ def train(
     with Board(run / name) as board:
         data, of = examples(settings, study, steps)
         curves = Curves(board)
+        epochs = options.network.epochs_of(len(data))
+        options = replace(options, network=replace(options.network, epochs=epochs))
         with steps.step("fit trees and networks", options.steps) as told:
             launch = fit(data, options, told, curves)
     curve = curves.draw()
@@ -120,7 +123,7 @@ def age_key(age: float) -> str:
 
 def measure(predictor: Predictor, data: Dataset) -> dict[str, float]:
     """AUC, calibration error and `gap` by age; ``age_first_sight`` is before anything was done."""
-    scores = predictor.score(data.x, data.content, stages(data.actions))
+    scores = predictor.score(data.x, data.content, stages_of(predictor, data.actions))
     found: dict[str, float] = {}
     for age in np.unique(data.age):
         mine = data.age == age

@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 
 HELD_OUT_DAYS = 30.0
 HELD_OUT_SHARE = 0.25
+EPOCHS = 20
+"""At most, or twice as many as usual of few launches."""
 NETWORKS = 3
 """Of a trial; each of another seed."""
 
@@ -69,11 +71,12 @@ def search(
         sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
+    usual = NetworkOptions().epochs_of(len(early))
     if not study.trials:
-        study.enqueue_trial(stored(FitOptions()))
+        study.enqueue_trial(stored(FitOptions(network=NetworkOptions(epochs=usual))))
 
     def objective(trial: Any) -> float:
-        options = _suggested(trial)
+        options = _suggested(trial, max(EPOCHS, 2 * usual))
         scores: list[Floats] = []
         for number in range(NETWORKS):
             scores.append(_score(prepared, early, late, options, number))
@@ -128,14 +131,14 @@ def _quality(data: Dataset, logit: Floats) -> float:
     return float(np.mean([auc(data.label[data.age == a], logit[data.age == a]) for a in ages]))
 
 
-def _suggested(trial: Any) -> FitOptions:
+def _suggested(trial: Any, epochs: int) -> FitOptions:
     return _options(
         {
             "width": trial.suggest_int("width", 16, 96, step=16),
             "dropout": trial.suggest_float("dropout", 0.0, 0.4),
             "masked": trial.suggest_float("masked", 0.0, 0.4),
             "imitation": trial.suggest_float("imitation", 0.0, 1.0),
-            "epochs": trial.suggest_int("epochs", 3, 20),
+            "epochs": trial.suggest_int("epochs", 3, epochs),
             "batch": trial.suggest_categorical("batch", [128, 256, 512, 1024]),
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamer.judge import ACTIONS
 from streamer.learning.dataset import Dataset, labelled
 from streamer.learning.launches import AtAges, Launches
 from streamer.learning.looks import Watch, observe
@@ -25,7 +26,7 @@ def launches(count: int = 5000) -> Dataset:
     return Dataset(
         x=x,
         content=rng.normal(size=(count, 40)).astype(np.float32),
-        actions=np.zeros(count),
+        actions=np.zeros((count, len(ACTIONS))),
         age=np.zeros(count),
         launch_day=np.linspace(0, 90, count),
         outcome=outcome,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from streamer import registry
+from streamer.judge import ACTIONS
 from streamer.learning.baselines import BASELINES, Baseline, Given
 from streamer.learning.ceiling import ceiling
 from streamer.learning.dataset import Dataset
@@ -50,7 +51,7 @@ def launches(rng: np.random.Generator, start: int, count: int) -> tuple[Dataset,
     one = Dataset(
         x=x,
         content=content.astype(np.float32),
-        actions=np.zeros(count),
+        actions=np.zeros((count, len(ACTIONS))),
         age=np.zeros(count),
         launch_day=rng.random(count),
         outcome=good.astype(np.float64),
