@@ -86,6 +86,11 @@ class NewItem(Event, kw_only=True, gc=False):
     image_embedding: Annotated[list[float], Meta(max_length=2048)] | None = None
     attributes: dict[str, str | float | bool] = {}
 
+    @property
+    def launched(self) -> float:
+        """When the item is launched, if this is its first upsert; in seconds."""
+        return self.time if self.launch_time is None else self.launch_time
+
 
 class Behaviour(Event, kw_only=True, gc=False):
     """`user-behaviour`: one thing a shopper did, or one time an item was shown.

@@ -25,6 +25,16 @@ from streamer.validity import Limits
 Ints = NDArray[np.int64]
 
 
+def limits_of(settings: Settings) -> Limits:
+    """What an event that is read now may not exceed."""
+    return Limits(
+        now=time.time(),
+        future_tolerance_seconds=settings.future_tolerance_seconds,
+        max_text_chars=settings.max_text_chars,
+        dead_letter_max_bytes=settings.dead_letter_max_bytes,
+    )
+
+
 @dataclass(slots=True)
 class _Window:
     """The duplicate window of one partition, and the offset of the chunk that it expects."""
@@ -95,12 +105,7 @@ class Intake:
         self._window(chunk).duplicates([event.event_id for event in read.events], read.offsets)
 
     def _limits(self) -> Limits:
-        return Limits(
-            now=time.time(),
-            future_tolerance_seconds=self.settings.future_tolerance_seconds,
-            max_text_chars=self.settings.max_text_chars,
-            dead_letter_max_bytes=self.settings.dead_letter_max_bytes,
-        )
+        return limits_of(self.settings)
 
     def _window(self, chunk: Chunk) -> DuplicateWindow:
         place = (chunk.topic, chunk.partition)

@@ -34,17 +34,22 @@ _READ_AS = {
 ACTIONS = [ITEM.index[name] for name in _READ_AS]
 
 
-def actions(items: Touched, columns: list[int] = ACTIONS) -> Floats:
-    """How many shopper actions each item has seen, of all kinds or of those in these columns."""
-    counted: Floats = items.x[:, columns].sum(axis=1)
+def actions(items: Touched) -> Floats:
+    """How many shopper actions of each kind each item has seen, (items, kinds)."""
+    counted: Floats = items.x[:, ACTIONS]
     return counted
 
 
 def actions_read(predictor: Predictor) -> list[int]:
-    """The columns of the actions that a predictor reads. Others don't move an item's score, nor its
+    """The kinds of actions that a predictor reads. Others don't move an item's score, nor its
     stage, by which scores are calibrated."""
     read = {predictor.features[i] for i in (*predictor.values, *predictor.termed)}
-    return [ITEM.index[name] for name, features in _READ_AS.items() if features & read]
+    return [kind for kind, features in enumerate(_READ_AS.values()) if features & read]
+
+
+def stages_of(predictor: Predictor, seen: Floats) -> Ints:
+    """The stage of each item for a predictor, by its `actions`."""
+    return stages(seen[:, actions_read(predictor)].sum(axis=1))
 
 
 @dataclass(slots=True)
@@ -89,7 +94,7 @@ class Judge:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.explainer = Explainer(bundle.predictor)
-        self._actions = actions_read(bundle.predictor)
+        self._read = actions_read(bundle.predictor)
         self.packer = ScorePacker(bundle.name, bundle.predictor.names, self.explainer.phrases)
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
@@ -108,8 +113,7 @@ class Judge:
     def _block(self, items: Touched, kin: KinTable, now: float) -> tuple[Scores, Ints]:
         """The scores of a few items, and the phrases of their reasons."""
         seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
-        scores = self.bundle.predictor.score(
-            seen.x, seen.content, stages(actions(items, self._actions))
-        )
+        stage = stages(actions(items)[:, self._read].sum(axis=1))
+        scores = self.bundle.predictor.score(seen.x, seen.content, stage)
         weights = self.explainer.weights(scores)
         return scores, self.explainer.top(seen.x, seen.described, weights)

@@ -40,6 +40,13 @@ class Success:
         told = manifest.get("success", {})
         return cls(**{name: told[name] for name in cls.__slots__ if name in told})
 
+    @property
+    def words(self) -> str:
+        return (
+            f"{self.outcome} in {self.horizon_days:g} days above {100 * self.quantile:g} % of the "
+            f"launches of the same {self.cohort_days:g} days"
+        )
+
 
 class Stage(Struct, frozen=True, kw_only=True):
     """Both models at the items' first scores in a stage. ``agreement`` of them is Spearman's rho,

@@ -11,7 +11,7 @@ import re
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -75,6 +75,13 @@ class Reader(Generic[E]):
             raise _invalid(value, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadEvent("undecodable", f"{_format(value)}: {error}") from None
+
+    def accept(self, value: Event | bytes | None, limits: Limits) -> E:
+        """One event, or a record's value as one, shape and content checked. Raises BadEvent."""
+        event = cast(E, value) if isinstance(value, Event) else self.decode(value)
+        check_common(event, limits)
+        self._check(event, limits)
+        return event
 
     def read(self, chunk: Chunk, limits: Limits) -> Batch[E]:
         """Every record of the chunk, as an event or as a dead letter."""

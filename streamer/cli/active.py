@@ -13,12 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from streamer.cli.options import AsJson, Group, Redis
+from streamer.errors import ConfigurationError
 from streamer.learning.steps import Steps
 from streamer.printable import printable
 from streamer.settings import load
 
 if TYPE_CHECKING:
+    from streamer.learning.study import Study
     from streamer.learning.suggest import Suggestion
+    from streamer.settings import Settings
 
 COUNTS = (100, 200, 400, 800)
 """Launches with a label, at which strategies are compared."""
@@ -69,15 +72,28 @@ def suggest(
     Console().print(table)
 
 
-def measure(seeds: int, folder: Path | None, report: Path | None, steps: Steps) -> None:
-    """Learning curves of every way to choose, on the launches that come with the project."""
+def measure(
+    settings: Settings,
+    study: Study,
+    seeds: int,
+    folder: Path | None,
+    report: Path | None,
+    steps: Steps,
+) -> None:
+    """Learning curves of every way to choose, on a study's launches."""
     from streamer.learning.active import Strategy
     from streamer.learning.active_curve import curves, draw
-    from streamer.learning.train import examples
+    from streamer.learning.examples import examples
     from streamer.report import Results, write
 
     results = Results("evaluate", {"task": "active", "seeds": seeds})
-    train, of = examples(load(), steps)
+    train, of = examples(settings, study, steps)
+    launches = len(set(train.item.tolist()))
+    if launches <= COUNTS[-1]:
+        raise ConfigurationError(
+            f"--task active labels up to {COUNTS[-1]} launches one after the other, and there are "
+            f"only {launches} to learn from: it needs a larger log"
+        )
     with steps.step("learn and choose", seeds * len(Strategy) * len(COUNTS)) as told:
         found = curves(train, of.test, COUNTS, seeds, told)
     table = Table("AUC (calibration error) at", *(f"{count:,} labels" for count in COUNTS))

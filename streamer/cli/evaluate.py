@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +14,13 @@ from rich.table import Table
 
 from streamer.cli import active, evaluate_recommend
 from streamer.cli.learn import ProgressSteps
-from streamer.cli.options import Report
+from streamer.cli.options import Report, StudyFile
+from streamer.errors import ConfigurationError
 from streamer.settings import load
 
 if TYPE_CHECKING:
-    from streamer.learning.evaluate import Evaluation, Row
+    from streamer.learning.evaluate import Evaluation
+    from streamer.learning.study import Study
     from streamer.registry import Bundle
     from streamer.report import Results
     from streamer.settings import Settings
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: streamer evaluate --report v.json --folder evaluation; "
+        "streamer evaluate --study study.toml; "
         "streamer evaluate --task recommend --report r.json; "
         "streamer evaluate --task active --seeds 3 --folder active"
     )(evaluate)
@@ -50,6 +54,7 @@ def evaluate(
             "anew on the bundle's scores; active = ways to choose the launches to learn from."
         ),
     ] = Task.LAUNCH,
+    study: StudyFile = None,
     seeds: Annotated[
         int,
         typer.Option(min=0, help="New trainings, and runs of baselines that have a seed (launch)."),
@@ -74,29 +79,56 @@ def evaluate(
     report: Report = None,
 ) -> None:
     """Compare a model with its baselines on launches later than all it learnt from."""
-    if task is Task.ACTIVE:
-        active.measure(max(seeds, 1), folder, report, ProgressSteps())
-        return
     from streamer import registry
+    from streamer.learning.study_file import open_study
     from streamer.report import Results, write
 
+    if study and task is Task.RECOMMEND:
+        raise ConfigurationError(
+            "--task recommend knows the weeks of Complete Journey alone: leave --study out"
+        )
     settings = load()
     store = settings.model_store
+    if task is Task.ACTIVE:
+        of = open_study(study, settings)
+        active.measure(settings, of, max(seeds, 1), folder, report, ProgressSteps())
+        return
     model = registry.load(store, bundle) if bundle else registry.active(store)
+    of = open_study(study, settings)
     results = Results("evaluate", {"bundle": model.name, "task": task, "resamples": resamples})
     if task is Task.RECOMMEND:
         from streamer.state.users import REMEMBERED_ITEMS
 
         steps = ProgressSteps()
         kept = remembered or REMEMBERED_ITEMS
-        evaluate_recommend.evaluate(settings, model, kept, resamples, steps, results)
+        evaluate_recommend.evaluate(settings, of, model, kept, resamples, steps, results)
     else:
-        _launch(settings, model, seeds, resamples, folder, results)
+        results.parameters["study"] = str(study) if study else None
+        _launch(
+            settings, _by(of, model, told=bool(study)), model, seeds, resamples, folder, results
+        )
     write(results, report)
+
+
+def _by(of: Study, model: Bundle, *, told: bool) -> Study:
+    """The study that a bundle is measured by: where none was ``told``, one with its own success."""
+    from streamer.live import Success
+
+    own = Success.of(model.manifest)
+    if not told:
+        return replace(of, success=own)
+    if own != of.success:
+        typer.echo(
+            f"{model.name} tells P of another success ({own.words}) than the study "
+            f"({of.success.words}): its calibration error is told by the study's",
+            err=True,
+        )
+    return of
 
 
 def _launch(
     settings: Settings,
+    of: Study,
     model: Bundle,
     seeds: int,
     resamples: int,
@@ -107,7 +139,7 @@ def _launch(
     from streamer.learning.pictures import draw
 
     results.parameters["seeds"] = seeds
-    found = run(settings, model, seeds, resamples, ProgressSteps())
+    found = run(settings, of, model, seeds, resamples, ProgressSteps())
     _tabulate(found)
     _report(found, results)
     if folder:
@@ -140,22 +172,21 @@ def _tabulate(found: Evaluation) -> None:
     console.print(table)
     console.print(lead)
     if first.unseen:
-        console.print(_unseen(found.rows, ages))
+        console.print(_unseen(found, ages))
     typer.echo(
         "a score whose top reason is taken away moves as that reason says: "
         f"{100 * found.faithful:.1f} %"
     )
     if found.ceiling is not None:
-        typer.echo(f"whoever knew all but chance, at the first sale: {found.ceiling:.3f}")
+        typer.echo(f"whoever knew all but chance, right after the launch: {found.ceiling:.3f}")
 
 
-def _unseen(rows: Sequence[Row], ages: Sequence[float]) -> Table:
-    from streamer.learning.evaluate import UNSEEN_FROM_DAY
+def _unseen(found: Evaluation, ages: Sequence[float]) -> Table:
     from streamer.learning.pictures import age_name
 
-    title = f"AUC on launches from day {UNSEEN_FROM_DAY:.0f} on, whose weeks no label looks into"
+    title = f"AUC on launches from {found.unseen_from} on, whose weeks no label looks into"
     table = Table("", *map(age_name, ages), title=title)
-    for row in rows:
+    for row in found.rows:
         table.add_row(row.name, *(f"{row.unseen[age]:.4f}" for age in ages))
     return table
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streamer.learning.metrics import Interval
     from streamer.learning.recommend import Measured
     from streamer.learning.steps import Steps
+    from streamer.learning.study import Study
     from streamer.registry import Bundle
     from streamer.report import Results
     from streamer.settings import Settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     settings: Settings,
+    study: Study,
     bundle: Bundle,
     remembered: int,
     resamples: int,
@@ -29,7 +31,7 @@ def evaluate(
     from streamer.learning.recommend import evaluate as run
 
     results.parameters["remembered"] = remembered
-    found = run(settings, bundle, remembered, resamples, steps)
+    found = run(settings, study, bundle, remembered, resamples, steps)
     _tabulate(found)
     _report(found, results)
 

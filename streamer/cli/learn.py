@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from streamer.cli.options import Report
+from streamer.cli.options import Report, StudyFile
 from streamer.errors import BundleError, ConfigurationError
 from streamer.settings import load
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     app.command(
-        epilog="Examples: streamer train --report train.json; streamer train --outcome value; "
+        epilog="Examples: streamer train --report train.json; streamer train --study study.toml; "
+        "streamer train --outcome value; "
         "torchrun --nproc-per-node 4 -m -- streamer train"
     )(train)
     app.command(
-        epilog="Example: streamer tune --trials 40, then streamer train --tuned runs/tuned.json"
+        epilog="Examples: streamer tune --trials 40, then streamer train --tuned runs/tuned.json; "
+        "streamer tune --study study.toml"
     )(tune)
     app.command(epilog="Example: streamer finetune --method frozen --report head.json")(finetune)
 
@@ -70,14 +72,18 @@ class Of(StrEnum):
 
 
 def train(
+    study: StudyFile = None,
     seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
     tuned: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Options that `tune` found.")
     ] = None,
     outcome: Annotated[
-        Of,
-        typer.Option(help="What of a launch is compared with its cohort's to call it a success."),
-    ] = Of.BUYERS,
+        Of | None,
+        typer.Option(
+            help="What of a launch is compared with its cohort's to call it a success.",
+            show_default="buyers, or the study's",
+        ),
+    ] = None,
     patience: Annotated[
         int,
         typer.Option(
@@ -87,7 +93,7 @@ def train(
         ),
     ] = 0,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many.", show_default="8, or --tuned's")
+        int | None, typer.Option(min=1, help="At most so many.", show_default="8, more of few launches, or --tuned's")
     ] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
     mixed: Annotated[
@@ -103,7 +109,7 @@ def train(
     ] = Path("runs/train"),
     report: Report = None,
 ) -> None:
-    """Train the predictor on real launches and reviews; save and activate the bundle.
+    """Train the predictor on a log's launches and reviews; save and activate the bundle.
 
     Started by torchrun, all its processes learn together.
     """
@@ -117,26 +123,40 @@ def train(
     options = replace(options, network=replace(options.network, **changed))
     with ranks.together() as first:
         if first:
-            _train(options, outcome, run, report, tuned)
+            _train(options, study, outcome, run, report, tuned)
         else:
             assist()
 
 
 def _train(
-    options: FitOptions, outcome: Of, run: Path, report: Path | None, tuned: Path | None
+    options: FitOptions,
+    study: Path | None,
+    outcome: Of | None,
+    run: Path,
+    report: Path | None,
+    tuned: Path | None,
 ) -> None:
+    from streamer.learning.study_file import open_study
     from streamer.learning.train import train as learn
     from streamer.report import Results, write
 
-    about = {"seed": options.seed, "tuned": str(tuned) if tuned else None, "outcome": outcome.value}
-    results = Results("train", {**asdict(options.network), **about})
-    trained = learn(load(), options, ProgressSteps(), run, outcome.value)
+    settings = load()
+    of = open_study(study, settings)
+    if outcome:
+        of = replace(of, success=replace(of.success, outcome=outcome.value))
+    about = {"seed": options.seed, "tuned": _name(tuned), "study": _name(study)}
+    results = Results("train", {**asdict(options.network), **about, **asdict(of.success)})
+    trained = learn(settings, of, options, ProgressSteps(), run)
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")
     typer.echo(f"saved: {trained.folder}")
     write(results, report)
     _in_use(trained.refused)
+
+
+def _name(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _tuned(path: Path, seed: int) -> FitOptions:
@@ -152,9 +172,11 @@ def _tuned(path: Path, seed: int) -> FitOptions:
 
 
 def tune(
+    study: StudyFile = None,
     trials: Annotated[int, typer.Option(min=1, help="So many more.")] = 30,
-    study: Annotated[
-        Path, typer.Option(dir_okay=False, help="The study, SQLite; goes on where it is there.")
+    storage: Annotated[
+        Path,
+        typer.Option(dir_okay=False, help="The trials, SQLite; those of the same launches count."),
     ] = Path("runs/tune.sqlite"),
     output: Annotated[
         Path, typer.Option(dir_okay=False, help="Write the best options to this JSON file.")
@@ -163,22 +185,24 @@ def tune(
     report: Report = None,
 ) -> None:
     """Search for better training options on the last of the launches that training sees."""
-    from streamer.learning.train import examples
+    from streamer.learning.examples import examples
+    from streamer.learning.study_file import open_study
     from streamer.learning.tune import search, stored
     from streamer.report import Results, write
 
-    results = Results("tune", {"trials": trials, "seed": seed})
-    steps = ProgressSteps()
-    data, _ = examples(load(), steps)
+    results = Results("tune", {"trials": trials, "seed": seed, "study": _name(study)})
+    settings, steps = load(), ProgressSteps()
+    data, _ = examples(settings, open_study(study, settings), steps)
     with steps.step("trials", trials) as told:
-        found = search(data, trials, study, seed, told)
+        found = search(data, trials, storage, seed, told)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(stored(found.options), indent=2) + "\n")
     results.add("tune.auc", found.auc, "1", peer="defaults", peer_value=found.default_auc)
     results.add("tune.trials", found.trials, "1")
     write(results, report)
     typer.echo(f"mean AUC {found.auc:.4f}, defaults {found.default_auc:.4f}; {found.trials} trials")
-    typer.echo(f"saved: {output}; use it with: streamer train --tuned {output}")
+    again = f" --study {study}" if study else ""
+    typer.echo(f"saved: {output}; use it with: streamer train --tuned {output}{again}")
 
 
 def finetune(

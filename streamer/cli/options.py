@@ -23,4 +23,14 @@ Report = Annotated[
     Path | None,
     typer.Option(help="Write the results to this JSON file.", dir_okay=False, callback=writable),
 ]
+StudyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--study",
+        exists=True,
+        dir_okay=False,
+        help="TOML file: which log launches are learnt from, and what success is (docs/models.md).",
+        show_default="Complete Journey",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]

@@ -14,19 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import DependencyMissing
+from streamer.judge import stages_of
 from streamer.learning.active import Pool, Strategy, choose
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import auc, expected_calibration_error
 from streamer.learning.network import NetworkOptions
-from streamer.scoring.predictor import Predictor, stages
+from streamer.scoring.predictor import Predictor
 
 Floats = NDArray[np.float64]
 
 AGE_DAYS = 0.0
 """The age at which launches are chosen and measured: right after the first sale."""
-UPDATES = 400
-"""Steps that a network takes at least, however few the labels."""
 PSEUDO_LAUNCHES = 2000
 """Launches without a label that pseudo-labels are given to."""
 PICTURE = "active.png"
@@ -94,7 +93,7 @@ def _taught(train: Dataset, items: NDArray[np.str_], predictor: Predictor, seed:
 def pseudo_labelled(rest: Dataset, known: Dataset, predictor: Predictor) -> Dataset:
     """Launches with the outcomes that are distributed as those known, the greatest for those that
     the predictor thinks most of in the mean of its looks at them."""
-    logit = predictor.score(rest.x, rest.content, stages(rest.actions)).logit
+    logit = predictor.score(rest.x, rest.content, stages_of(predictor, rest.actions)).logit
     _, launch, looks = np.unique(rest.item, return_inverse=True, return_counts=True)
     mean = np.bincount(launch, logit) / looks
     share = (mean.argsort().argsort() + 0.5) / len(mean)
@@ -112,8 +111,8 @@ def joined(one: Dataset, other: Dataset) -> Dataset:
 
 def _fitted(data: Dataset, seed: int) -> Predictor:
     usual = NetworkOptions()
-    epochs = max(usual.epochs, -(-UPDATES * usual.batch // len(data)))
-    return fit(data, FitOptions(folds=3, network=replace(usual, epochs=epochs), seed=seed))
+    network = replace(usual, epochs=usual.epochs_of(len(data)))
+    return fit(data, FitOptions(folds=3, network=network, seed=seed))
 
 
 def _grown(
@@ -129,14 +128,14 @@ def _grown(
     known = np.isin(looks.item, labelled)
     vectors = predictor.inputs(looks.x, looks.content).astype(np.float64)
     fresh = looks.where(~known)
-    scores = predictor.score(fresh.x, fresh.content, stages(fresh.actions))
+    scores = predictor.score(fresh.x, fresh.content, stages_of(predictor, fresh.actions))
     pool = Pool(scores.logit, scores.uncertainty, vectors[~known])
     chosen = choose(strategy, pool, more, vectors[known], seed)
     return np.concatenate([labelled, fresh.item[chosen]])
 
 
 def _measured(predictor: Predictor, data: Dataset) -> tuple[float, float]:
-    scores = predictor.score(data.x, data.content, stages(data.actions))
+    scores = predictor.score(data.x, data.content, stages_of(predictor, data.actions))
     return (
         auc(data.label, scores.logit),
         expected_calibration_error(data.label, scores.probability),

@@ -100,7 +100,7 @@ async def _hours(
         async for _ in replay.run(now, lambda _: None):
             pass
         for event in _upserts(now):
-            launched.setdefault(event.item_id, event.launch_time or event.time)
+            launched.setdefault(event.item_id, event.launched)
         done += len(now)
         progress(done)
 

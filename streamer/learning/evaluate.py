@@ -10,24 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.errors import ConfigurationError
+from streamer.judge import stages_of
 from streamer.learning.baselines import BASELINES, Given, runs
 from streamer.learning.ceiling import ceiling
-from streamer.learning.dataset import Dataset, Outcome
+from streamer.learning.dataset import Dataset
+from streamer.learning.examples import Origin, examples
 from streamer.learning.fit import FitOptions, fit
-from streamer.learning.launches import LAUNCHES, TEST_FROM_DAY
 from streamer.learning.metrics import Interval, auc, expected_calibration_error
 from streamer.learning.steps import Steps, summing
-from streamer.learning.train import examples, gap
+from streamer.learning.study import Study
+from streamer.learning.train import gap
 from streamer.registry import Bundle
 from streamer.scoring.explain import Explainer
-from streamer.scoring.predictor import Predictor, stages
+from streamer.scoring.predictor import Predictor
 from streamer.settings import Settings
+from streamer.state.features import FEATURES
 
 Floats = NDArray[np.float64]
 
 AGAIN = "the same, trained again"
-UNSEEN_FROM_DAY = TEST_FROM_DAY + LAUNCHES.horizon_days
-"""By when all is known that is learnt from: launches before it share weeks with those labels."""
+_BUYERS = FEATURES.index("buyers")
 DELETIONS = 1000
 """Examples whose top reason is taken away."""
 
@@ -36,7 +38,7 @@ DELETIONS = 1000
 class Row:
     """One way to rank, by age: its AUC, the mean of its seeds', on all launches and then on each
     resample (``areas``), that of each seed, the calibration error of the mean of its seeds where it
-    says probabilities, and its AUC on launches ``UNSEEN_FROM_DAY`` and later."""
+    says probabilities, and its AUC on launches whose weeks no label looks into (``unseen``)."""
 
     name: str
     areas: dict[float, Floats]
@@ -55,9 +57,10 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """``gap`` is the mean distance of the logit an item gets at first sight from the one it gets at
-    each age: how far the cold score was off. ``ceiling`` is the AUC at the first sale of whoever
-    knew all but chance, where success is counted in buyers. ``faithful`` is the share of examples
-    whose score moves the way that its top reason says when that reason's input is taken away."""
+    each age: how far the cold score was off. ``ceiling`` is the AUC right after the launch of
+    whoever knew all but chance, where that can be told. ``faithful`` is the share of examples
+    whose score moves the way that its top reason says when that reason's input is taken away.
+    ``unseen_from`` is the date from which on no label looks into a launch's weeks."""
 
     bundle: str
     examples: int
@@ -68,27 +71,31 @@ class Evaluation:
     faithful: float
     test: Dataset
     probability: Floats
+    unseen_from: str = ""
 
 
 def evaluate(
-    settings: Settings, bundle: Bundle, seeds: int, resamples: int, steps: Steps
+    settings: Settings, study: Study, bundle: Bundle, seeds: int, resamples: int, steps: Steps
 ) -> Evaluation:
-    """Ranks the test launches by a bundle, by new trainings with ``seeds`` and by the baselines.
+    """Ranks a study's test launches by a bundle, by new trainings with ``seeds`` and by the
+    baselines.
 
-    Intervals are of ``resamples`` draws of items. Raises DependencyMissing, ConfigurationError.
+    Intervals are of ``resamples`` draws of items. Raises DependencyMissing, ConfigurationError,
+    BundleError.
     """
-    outcome = bundle.manifest.get("success", {}).get("outcome", "buyers")
-    given = _given(settings, bundle, outcome, steps)
-    test = given.test
+    train, of = examples(settings, study, steps)
+    _check_encoder(bundle, of, settings)
+    test, unseen = of.test, study.unseen_from_day
+    given = Given(train, test, of.found.words, seed=0)
     draws = draws_of(test, resamples)
     own = _scored(bundle.predictor, test)
-    rows = [ranked(bundle.name, test, [own[0]], draws, own[1])]
+    rows = [ranked(bundle.name, test, [own[0]], draws, own[1], unseen)]
     options = FitOptions()
     with steps.step("train again", seeds * options.steps) as told:
         more = [_again(given, seed, told) for seed in range(seeds)]
     if more:
         mean = np.mean([probability for _, probability in more], axis=0)
-        rows.append(ranked(AGAIN, test, [logit for logit, _ in more], draws, mean))
+        rows.append(ranked(AGAIN, test, [logit for logit, _ in more], draws, mean, unseen))
     with steps.step("baselines", sum(len(list(runs(b, seeds))) for b in BASELINES)) as told:
         done = summing(told)
         for baseline in BASELINES:
@@ -97,21 +104,22 @@ def evaluate(
                 scores.append(baseline.rank(replace(given, seed=seed)))
                 done(1)
             mean = np.mean(scores, axis=0) if baseline.probable else None
-            rows.append(ranked(baseline.name, test, scores, draws, mean))
+            rows.append(ranked(baseline.name, test, scores, draws, mean, unseen))
     count = len(np.unique(test.item))
-    moved, most = gap(test, own[0]), _ceiling(test) if outcome == "buyers" else None
+    moved, most = gap(test, own[0]), _ceiling(study, test)
     true = faithful(bundle.predictor, test)
-    return Evaluation(bundle.name, len(test), count, rows, moved, most, true, test, own[1])
+    return Evaluation(
+        *(bundle.name, len(test), count, rows, moved, most, true, test, own[1]),
+        unseen_from=study.launches.date(unseen),
+    )
 
 
-def _given(settings: Settings, bundle: Bundle, outcome: Outcome, steps: Steps) -> Given:
-    train, of = examples(settings, steps, outcome)
-    if of.encoder != bundle.encoder:
+def _check_encoder(bundle: Bundle, of: Origin, settings: Settings) -> None:
+    if of.reader.fingerprint != bundle.encoder:
         raise ConfigurationError(
             f"bundle {bundle.name} reads another encoder than {settings.encoder}; "
             "set STREAMER_ENCODER to the one it was trained with"
         )
-    return Given(train, of.test, of.texts, seed=0)
 
 
 def _again(given: Given, seed: int, told: Callable[[int], None]) -> tuple[Floats, Floats]:
@@ -122,7 +130,7 @@ def _again(given: Given, seed: int, told: Callable[[int], None]) -> tuple[Floats
 
 
 def _scored(predictor: Predictor, data: Dataset) -> tuple[Floats, Floats]:
-    scores = predictor.score(data.x, data.content, stages(data.actions))
+    scores = predictor.score(data.x, data.content, stages_of(predictor, data.actions))
     return scores.logit, scores.probability
 
 
@@ -143,12 +151,13 @@ def ranked(
     scores: Sequence[Floats],
     draws: dict[float, NDArray[np.int64]],
     probability: Floats | None,
+    unseen_from_day: float,
 ) -> Row:
     """A way to rank by its ``scores``, one a seed, and what it says is the probability."""
     areas, by_seed, errors, unseen = {}, {}, {}, {}
     for age, drawn in draws.items():
         mine = data.age == age
-        later = mine & (data.launch_day >= UNSEEN_FROM_DAY)
+        later = mine & (data.launch_day >= unseen_from_day)
         if 0 < data.label[later].sum() < later.sum():
             unseen[age] = float(np.mean([auc(data.label[later], score[later]) for score in scores]))
         label = data.label[mine]
@@ -161,17 +170,22 @@ def ranked(
     return Row(name, areas, by_seed, errors, unseen)
 
 
-def _ceiling(test: Dataset) -> float:
+def _ceiling(study: Study, test: Dataset) -> float | None:
+    """None where success is not counted in buyers, or some launches have had more by then."""
     first = test.where(test.age == 0)
-    cohort = (first.launch_day // LAUNCHES.cohort_days).astype(np.int64)
-    return ceiling(first.outcome.astype(np.int64) - 1, cohort, LAUNCHES.quantile)
+    bought = np.rint(np.expm1(first.x[:, _BUYERS]))
+    if study.success.outcome != "buyers" or len(np.unique(bought)) != 1:
+        return None
+    cohort = (first.launch_day // study.success.cohort_days).astype(np.int64)
+    to_come = (first.outcome - bought).astype(np.int64)
+    return ceiling(to_come, cohort, study.success.quantile)
 
 
 def faithful(predictor: Predictor, data: Dataset, count: int = DELETIONS) -> float:
     """The share of ``count`` random examples whose score, when the input of its top reason is taken
     away, falls where that reason has lifted it and rises where it has lowered it."""
     some = np.random.default_rng(0).choice(len(data), min(count, len(data)), replace=False)
-    x, content, stage = data.x[some], data.content[some], stages(data.actions[some])
+    x, content, stage = data.x[some], data.content[some], stages_of(predictor, data.actions[some])
     explainer = Explainer(predictor)
     scores = predictor.score(x, content, stage)
     weights = explainer.weights(scores)

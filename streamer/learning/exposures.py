@@ -4,14 +4,13 @@ its shopper then did what was hoped for."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.events import Behaviour, NewItem
+from streamer.events import Behaviour
 from streamer.replay.record import TimedRecord
 
 Floats = NDArray[np.float64]
@@ -81,17 +80,3 @@ def _add(
     found.shopper.append(key[0])
     found.propensity.append(event.propensity)
     found.reward.append(0.0)
-
-
-def decoded(records: Iterable[TimedRecord]) -> Iterator[TimedRecord]:
-    """The records with their events; those that can't be read are left out."""
-    for record in records:
-        if not isinstance(record.value, bytes):
-            yield record
-            continue
-        kind: type[Behaviour | NewItem] = record.topic.type  # type: ignore[assignment]
-        try:
-            event = msgspec.msgpack.decode(record.value, type=kind)
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            continue
-        yield TimedRecord(record.topic, record.key, event, record.time, record.kind)

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from streamer.judge import stages_of
 from streamer.learning import ranks, teacher
 from streamer.learning.dataset import Dataset
 from streamer.learning.learner import Examples
 from streamer.learning.lessons import Lessons, Told, plan
 from streamer.learning.network import Modality, NetworkOptions
 from streamer.recommend.network import Network
-from streamer.scoring.predictor import STAGES, Predictor, stages
+from streamer.scoring.predictor import STAGES, Predictor
 from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, MODALITY, PRICE
 
 Floats = NDArray[np.float64]
@@ -101,7 +102,7 @@ def fit(
     held_out = np.zeros(len(data))
     for (_, test), network in zip(given.folds, networks, strict=False):
         held_out[test] = network(given.inputs[test])
-    slope, offset = _calibrate(held_out, data)
+    slope, offset = _calibrate(held_out, data, stages_of(given.frame, data.actions))
     members = networks[options.folds :]
     return replace(_together(given.frame, members), slope=slope, offset=offset)
 
@@ -217,13 +218,12 @@ def principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats]
     return right[:count] * (np.sqrt(len(present)) / singular[:count, None]), mean
 
 
-def _calibrate(logit: Floats, data: Dataset) -> tuple[Floats, Floats]:
+def _calibrate(logit: Floats, data: Dataset, stage: Ints) -> tuple[Floats, Floats]:
     """Platt scaling of held-out logits, for each stage that has examples of both outcomes; one that
     has not, or whose logits say nothing, takes that of the stage before it. On the latest launches, which are nearest to those to
     come."""
     slope, offset = np.ones(len(STAGES)), np.zeros(len(STAGES))
     latest = data.launch_day >= np.quantile(data.launch_day, 1 - CALIBRATED)
-    stage = stages(data.actions)
     for number in range(len(STAGES)):
         mine = latest & (stage == number)
         if 0 < data.label[mine].sum() < mine.sum():

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Looks:
     """A row each look: ``x`` (rows, features), ``content`` (rows, dimensions), ``actions``
-    (shopper actions so far), ``age`` (days), ``time`` (seconds), ``item``."""
+    (rows, kinds; shopper actions so far), ``age`` (days), ``time`` (seconds), ``item``."""
 
     item: NDArray[np.str_]
     x: Floats
@@ -40,6 +40,15 @@ class Looks:
 
     def __len__(self) -> int:
         return len(self.item)
+
+    def save(self, path: Path) -> None:
+        arrays = {name: getattr(self, name) for name in self.__slots__}
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Looks:
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**{name: arrays[name] for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from streamer.errors import ConfigurationError
-from streamer.events import Behaviour, Encoding, NewItem, Text
-from streamer.intake import description_text, review_text
 from streamer.judge import Judge
+from streamer.learning.accepted import Accepted
 from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
 from streamer.learning.encode import encode
-from streamer.learning.exposures import Exposures, Hope, decoded, exposures
+from streamer.learning.exposures import Exposures, Hope, exposures
 from streamer.learning.offpolicy import Log
+from streamer.learning.reading import Encoded, text_of
 from streamer.learning.steps import Steps, summing
 from streamer.registry import Bundle
 from streamer.replay.record import Source
@@ -45,21 +45,22 @@ def own_log(
     Without ``texts`` the bundle does not get to read any. Raises ConfigurationError,
     DependencyMissing, BundleError.
     """
-    shown = exposures(decoded(source), hope)
+    source = Accepted(source, settings)
+    shown = exposures(source, hope)
     if not len(shown):
         raise ConfigurationError(
             f"{source.name} has no impressions with a propensity and a session or user "
             f"({_missing(shown)}): nothing can be said of another policy"
         )
-    encodings = _encoded(source, bundle, settings, steps) if texts else {}
+    encoded = _encoded(source, bundle, settings, steps) if texts else Encoded(())
     course = Course(
         judge=Judge(bundle),
-        encode=lambda event: [encodings[key] for key, _ in _texts(event) if key in encodings],
+        encode=encoded,
         shown=_places_by_hour(shown),
         launch_window_days=settings.launch_window_days,
     )
     with steps.step("replay the log", source.total) as told:
-        found = lists(decoded(source), course, told)
+        found = lists(source, course, told)
     return OwnLog(weighed(shown, found), dict(shown.left_out))
 
 
@@ -138,27 +139,15 @@ def _missing(shown: Exposures) -> str:
     return told or "no impressions at all"
 
 
-def _encoded(
-    source: Source, bundle: Bundle, settings: Settings, steps: Steps
-) -> dict[tuple[str, str], Encoding]:
-    """The encodings of all texts in the log by item and text id."""
-    texts = {key: text for record in decoded(source) for key, text in _texts(record.value)}
+def _encoded(source: Source, bundle: Bundle, settings: Settings, steps: Steps) -> Encoded:
+    """The encodings of all texts in the log."""
+    found = (text_of(record.value) for record in source if not isinstance(record.value, bytes))
+    texts = {(text.item_id, text.text_id): text for text in found if text}
     with steps.step("encode texts", len(texts)) as told:
-        found, fingerprint, _ = encode(settings, list(texts.values()), summing(told))
+        encodings, fingerprint, _ = encode(settings, list(texts.values()), summing(told))
     if fingerprint != bundle.encoder:
         raise ConfigurationError(
             f"{bundle.name} reads vectors of encoder {bundle.encoder[:12]}, {settings.encoder} is "
             f"{fingerprint[:12]}; set STREAMER_ENCODER to the bundle's"
         )
-    return {(encoding.item_id, encoding.text_id): encoding for encoding in found}
-
-
-def _texts(event: Behaviour | NewItem | bytes) -> Iterator[tuple[tuple[str, str], Text]]:
-    """The text of an event, with the item and text id that it is known by."""
-    if isinstance(event, NewItem) and event.type == "upsert":
-        text = description_text(event, event.event_id or event.item_id)
-    elif isinstance(event, Behaviour) and event.type == "review" and event.event_id and event.text:
-        text = review_text(event, event.event_id)
-    else:
-        return
-    yield (event.item_id, text.text_id), text
+    return Encoded(encodings)

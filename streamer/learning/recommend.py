@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from streamer.errors import ConfigurationError
 from streamer.events import Encoding, NewItem
 from streamer.intake import description_text
-from streamer.learning import launches, lists
-from streamer.learning.dataset import AtMoments
+from streamer.judge import stages_of
+from streamer.learning import lists
+from streamer.learning.dataset import labelled
 from streamer.learning.encode import encode
+from streamer.learning.examples import Reader, looks
 from streamer.learning.fit import scales
+from streamer.learning.launches import AtMoments
 from streamer.learning.learner import Examples, learn
 from streamer.learning.metrics import Interval
 from streamer.learning.network import NetworkOptions
@@ -30,11 +33,11 @@ from streamer.learning.offers import (
 from streamer.learning.recommend_peers import PEERS, Rank
 from streamer.learning.shopping import Shopping, shopping
 from streamer.learning.steps import Steps, summing
-from streamer.learning.train import CACHE
+from streamer.learning.study import Study
+from streamer.learning.survey import survey
 from streamer.recommend.recommender import Recommender, Scales
 from streamer.registry import Bundle
 from streamer.replay.record import Source
-from streamer.scoring.predictor import stages
 from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -82,25 +85,25 @@ class Measured:
 
 
 def evaluate(
-    settings: Settings, bundle: Bundle, remembered: int, resamples: int, steps: Steps
+    settings: Settings, study: Study, bundle: Bundle, remembered: int, resamples: int, steps: Steps
 ) -> Measured:
     """Learns from the weeks before the test launches and ranks what is new in later ones.
 
     A taste is made of the ``remembered`` items that a user bought last; intervals are of
     ``resamples`` draws of users. Raises DependencyMissing, ConfigurationError.
     """
-    source = launches.journey()
+    source, days = study.source, LEARNT_DAYS + TESTED_DAYS
     encodings = _encodings(settings, bundle, source, steps)
-    days = LEARNT_DAYS + TESTED_DAYS
-    looks = AtMoments(launches.LAUNCHES, days, NEW_DAYS)
-    with steps.step("replay the year", source.total) as told:
-        data = launches.dataset(
-            *(source, encodings, bundle.encoder, bundle.dimensions, CACHE, told), looks
-        )
+    with steps.step("read the log", source.total) as told:
+        outcomes = survey(study, told).outcomes
+    moments = AtMoments(study.launches, days, NEW_DAYS)
+    reader = Reader(bundle.encoder, bundle.dimensions)
+    data = labelled(looks(settings, study, moments, reader, lambda: encodings, steps), outcomes)
     with steps.step("read the purchases", source.total) as told:
         by_item = {encoding.item_id: encoding for encoding in encodings}
-        shop = shopping(source, launches.LAUNCHES, by_item, told)
-    logit = bundle.predictor.score(data.x, data.content, stages(data.actions)).logit
+        shop = shopping(source, study.launches, by_item, told)
+    predictor = bundle.predictor
+    logit = predictor.score(data.x, data.content, stages_of(predictor, data.actions)).logit
     found = offers(data, logit, shop, days)
     learnt, tested = found[: len(LEARNT_DAYS)], found[len(LEARNT_DAYS) :]
     return compare(shop, learnt, tested, remembered, resamples, steps)

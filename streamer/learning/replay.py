@@ -21,7 +21,7 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import islice
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -69,7 +69,8 @@ class Look:
 class Replay:
     """Feeds records, in time order, to a store that is empty at first.
 
-    ``ages_days`` says at which ages an item is looked at, by its first upsert. ``encode`` gives the
+    ``ages_days`` says at which ages since its launch an item is looked at, by its first upsert; at
+    none that lie before that. ``encode`` gives the
     encodings of an event's text, applied right after the event; it may give none.
     """
 
@@ -130,11 +131,12 @@ class Replay:
 
     def _schedule(self, events: Iterable[Behaviour | NewItem]) -> None:
         for event in events:
-            if not isinstance(event, NewItem) or event.item_id in self._seen:
+            if not _is_upsert(event) or event.item_id in self._seen:
                 continue
             self._seen.add(event.item_id)
             for age in self.ages_days(event):
-                heappush(self._due, (event.time + max(age, 0.0) * DAY, age, event.item_id))
+                time = event.time if age == AT_FIRST_SIGHT else event.launched + age * DAY
+                heappush(self._due, (time, age, event.item_id))
 
     def _falling_due(self, end: float) -> dict[str, list[tuple[float, float]]]:
         """(time, age) of every look that is due in a window that ends then, by item, in order. More
@@ -176,6 +178,10 @@ class Replay:
         return Look(items, self.kin, times[:, 0], times[:, 1])
 
 
+def _is_upsert(event: Behaviour | NewItem) -> TypeGuard[NewItem]:
+    return isinstance(event, NewItem) and event.type == "upsert"
+
+
 def _windows(records: Iterable[TimedRecord]) -> Iterator[list[TimedRecord]]:
     window: list[TimedRecord] = []
     for record in records:
@@ -198,7 +204,7 @@ def _taken(
         events = pending.get(item_id, [])
         count = sum(event.time <= moment for event in events)
         if age == AT_FIRST_SIGHT:
-            count = next((n for n, e in enumerate(events, 1) if isinstance(e, NewItem)), 0)
+            count = next((n for n, e in enumerate(events, 1) if _is_upsert(e)), 0)
         taken += events[:count]
         del events[:count]
     return taken

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.events import Behaviour, Encoding, NewItem
-from streamer.learning.dataset import Launches
+from streamer.learning.launches import Launches
 from streamer.recommend.taste import KINDS, Items
 from streamer.replay.record import Source
 from streamer.state.known import family, kin_of

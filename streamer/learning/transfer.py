@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from streamer.encoding import sentiment
 from streamer.encoding.weights import resolve
-from streamer.events import Behaviour, Encoding, NewItem
 from streamer.learning.encode import encode
 from streamer.learning.finetune import finetune
 from streamer.learning.looks import Watch, observe
+from streamer.learning.reading import Encoded
 from streamer.learning.review_term import (
     AGES_DAYS,
     LATER_REVIEWS,
@@ -38,41 +39,40 @@ class Transfer:
     sentiment: str
 
 
-def learn_reviews(settings: Settings, members: int, seed: int, steps: Steps) -> Transfer:
-    """Replays the clothing reviews and learns the term. Trains the encoder's sentiment first where
-    it has none. Raises ConfigurationError, DependencyMissing, BundleError."""
+def learn_reviews(
+    settings: Settings, features: tuple[str, ...], members: int, seed: int, steps: Steps
+) -> Transfer:
+    """Replays the clothing reviews and learns the term of these features, of TERM. Trains the
+    encoder's sentiment first where it has none. Raises ConfigurationError, DependencyMissing,
+    BundleError."""
     source = clothing()
-    bundle = _sentiment(settings, seed, steps)
+    bundle = sentiment_bundle(settings, seed, steps).name
     texts = written(source)
     with steps.step("encode reviews", len(texts)) as told:
         encodings, _, dimensions = encode(settings, texts, summing(told))
-    by_id, reader = {each.text_id: each for each in encodings}, encodings[0].fingerprint
-    watch = Watch(lambda _: AGES_DAYS, lambda event: _read(by_id, event), reader, dimensions)
+    reader = encodings[0].fingerprint
+    watch = Watch(lambda _: AGES_DAYS, Encoded(encodings), reader, dimensions)
     with steps.step("replay the reviews", source.total) as told:
         looks = observe(source, watch, told)
     data = examples(looks, source, recommended())
-    term = fit_term(data, TERM, members, seed)
-    others = _others(data, members, seed)
+    term = fit_term(data, features, members, seed)
+    others = _others(data, features, members, seed)
     return Transfer(replace(term, metrics=term.metrics | others), source.about, bundle)
 
 
-def _sentiment(settings: Settings, seed: int, steps: Steps) -> str:
-    """The name of the encoder's sentiment bundle."""
+def sentiment_bundle(settings: Settings, seed: int, steps: Steps) -> Path:
+    """The folder of the encoder's sentiment bundle, trained first where there is none. Raises
+    ConfigurationError, DependencyMissing, BundleError."""
     found = sentiment.find(
         settings.model_store, resolve(settings.encoder, settings.cache).fingerprint
     )
-    return (found or finetune(settings, seed, steps).folder).name
+    return found or finetune(settings, seed, steps).folder
 
 
-def _read(by_id: Mapping[str, Encoding], event: Behaviour | NewItem) -> tuple[Encoding, ...]:
-    found = by_id.get(event.event_id or "")
-    return (found,) if found else ()
-
-
-def _others(data: Examples, members: int, seed: int) -> dict[str, float]:
+def _others(data: Examples, features: tuple[str, ...], members: int, seed: int) -> dict[str, float]:
     """What the term would reach if it read more than it does."""
     return {
-        f"review_term.auc.with_{name}": fit_term(data, (*TERM, *more), members, seed).metrics[
+        f"review_term.auc.with_{name}": fit_term(data, (*features, *more), members, seed).metrics[
             "review_term.auc"
         ]
         for name, more in (("counts", COUNTS), ("topics", TOPICS))
@@ -84,7 +84,8 @@ def card_lines(transfer: Transfer) -> Iterator[str]:
     term, found = transfer.term, transfer.term.metrics
     yield "## What reviews add"
     yield ""
-    yield "The launches have no reviews, so what reviews add is transferred from another shop's data."
+    yield "The launches have too few reviews to learn from, so what they add is transferred from another"
+    yield "shop's data."
     yield "It is linear in each feature, never falls as one rises, and is zero without reviews."
     yield ""
     yield f"- **Learnt from** {transfer.about} Read by {transfer.sentiment}."

@@ -1,7 +1,8 @@
 """The search for better training options: Optuna's TPE over an inner split by time.
 
-A trial trains on launches before the last `HELD_OUT_DAYS` of the training launches and is measured
-on those: the test launches are never looked at. Trees are fitted once; a trial is a few networks,
+A trial trains on launches before the last `HELD_OUT_DAYS` of the training launches, a quarter of
+their days if these are few, and is measured on those: the test launches are never looked at. Trees
+are fitted once; a trial is a few networks,
 one after the other, and is pruned when their mean falls behind the median of earlier trials.
 """
 
@@ -21,10 +22,15 @@ from streamer.learning.fit import FitOptions, Prepared, prepare
 from streamer.learning.learner import learn
 from streamer.learning.metrics import auc
 from streamer.learning.network import NetworkOptions
+from streamer.learning.provenance import fingerprint
+from streamer.learning.survey import LEAST_LAUNCHES
 
 Floats = NDArray[np.float64]
 
 HELD_OUT_DAYS = 30.0
+HELD_OUT_SHARE = 0.25
+EPOCHS = 20
+"""At most, or twice as many as usual of few launches."""
 NETWORKS = 3
 """Of a trial; each of another seed."""
 
@@ -32,7 +38,7 @@ NETWORKS = 3
 @dataclass(frozen=True, slots=True)
 class Found:
     """The best options so far, their mean AUC over ages on the held-out launches, that of the
-    defaults, and how many trials there are in the study."""
+    defaults, and how many trials there are of these launches."""
 
     options: FitOptions
     auc: float
@@ -43,36 +49,34 @@ class Found:
 def search(
     data: Dataset,
     trials: int,
-    study_file: Path,
+    storage: Path,
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Found:
-    """Runs so many more trials of the study in ``study_file`` (SQLite); ``progress`` is told how
-    many are done. Raises DependencyMissing, ConfigurationError."""
+    """Runs so many more trials; those of the same launches in ``storage`` (SQLite) count.
+    ``progress`` is told how many are done. Raises DependencyMissing, ConfigurationError."""
     try:
         import optuna
     except ImportError:
         raise DependencyMissing("optuna", "learning") from None
-    if data.launch_day.max() - data.launch_day.min() <= HELD_OUT_DAYS:
-        raise ConfigurationError(f"tuning needs launches of more than {HELD_OUT_DAYS:g} days")
+    early, late = _split(data)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    bar = data.launch_day.max() - HELD_OUT_DAYS
-    early, late = data.where(data.launch_day < bar), data.where(data.launch_day >= bar)
     prepared = prepare(early, FitOptions(seed=seed))
-    study_file.parent.mkdir(parents=True, exist_ok=True)
+    storage.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        storage=f"sqlite:///{study_file}",
-        study_name="launch",
+        storage=f"sqlite:///{storage}",
+        study_name=f"launch-{fingerprint(data)}",
         load_if_exists=True,
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
+    usual = NetworkOptions().epochs_of(len(early))
     if not study.trials:
-        study.enqueue_trial(stored(FitOptions()))
+        study.enqueue_trial(stored(FitOptions(network=NetworkOptions(epochs=usual))))
 
     def objective(trial: Any) -> float:
-        options = _suggested(trial)
+        options = _suggested(trial, max(EPOCHS, 2 * usual))
         scores: list[Floats] = []
         for number in range(NETWORKS):
             scores.append(_score(prepared, early, late, options, number))
@@ -95,6 +99,24 @@ def search(
     return Found(best, study.best_value, first if first else float("nan"), len(study.trials))
 
 
+def _split(data: Dataset) -> tuple[Dataset, Dataset]:
+    """The launches to learn from, and those held out."""
+    last = data.launch_day.max()
+    days = min(HELD_OUT_DAYS, HELD_OUT_SHARE * (last - data.launch_day.min()))
+    early, late = (
+        data.where(data.launch_day < last - days),
+        data.where(data.launch_day >= last - days),
+    )
+    counts = [len(np.unique(part.item)) for part in (early, late)]
+    if min(counts) < LEAST_LAUNCHES or len(np.unique(late.label)) < 2:
+        raise ConfigurationError(
+            f"tuning holds out the last {days:.0f} days of the launches to learn from: "
+            f"{counts[1]} launches of {sum(counts)}, and both parts need {LEAST_LAUNCHES} and a "
+            "success: move first or test_from in the study, or train without it"
+        )
+    return early, late
+
+
 def _score(
     prepared: Prepared, early: Dataset, late: Dataset, options: FitOptions, number: int
 ) -> Floats:
@@ -109,14 +131,14 @@ def _quality(data: Dataset, logit: Floats) -> float:
     return float(np.mean([auc(data.label[data.age == a], logit[data.age == a]) for a in ages]))
 
 
-def _suggested(trial: Any) -> FitOptions:
+def _suggested(trial: Any, epochs: int) -> FitOptions:
     return _options(
         {
             "width": trial.suggest_int("width", 16, 96, step=16),
             "dropout": trial.suggest_float("dropout", 0.0, 0.4),
             "masked": trial.suggest_float("masked", 0.0, 0.4),
             "imitation": trial.suggest_float("imitation", 0.0, 1.0),
-            "epochs": trial.suggest_int("epochs", 3, 20),
+            "epochs": trial.suggest_int("epochs", 3, epochs),
             "batch": trial.suggest_categorical("batch", [128, 256, 512, 1024]),
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),

@@ -65,7 +65,7 @@ class CatalogueEntry:
             return
         if not self.facts:
             self.origin = f"{of.watermark('i')}:{news.offset}"
-            self.launch_time = event.time if event.launch_time is None else event.launch_time
+            self.launch_time = event.launched
             self.kin = " ".join(kin_of(event))
         if not self.facts or (event.time, order) > (self.time, self.order):
             self.time, self.order, self.facts = event.time, order, _pack(_kept(event))

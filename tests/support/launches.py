@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from streamer.learning.dataset import DAY, Dataset
-from streamer.replay.record import TimedRecord
+from streamer.judge import ACTIONS
+from streamer.learning.dataset import Dataset, labelled
+from streamer.learning.launches import AtAges, Launches
+from streamer.learning.looks import Watch, observe
+from streamer.learning.outcomes import Outcomes
+from streamer.live import Success
+from streamer.replay.record import Source, TimedRecord
 from streamer.state.features import FEATURES
+from streamer.state.layout import DAY
 
 
 def launches(count: int = 5000) -> Dataset:
@@ -19,7 +26,7 @@ def launches(count: int = 5000) -> Dataset:
     return Dataset(
         x=x,
         content=rng.normal(size=(count, 40)).astype(np.float32),
-        actions=np.zeros(count),
+        actions=np.zeros((count, len(ACTIONS))),
         age=np.zeros(count),
         launch_day=np.linspace(0, 90, count),
         outcome=outcome,
@@ -44,3 +51,24 @@ class Log:
 
     def __iter__(self) -> Iterator[TimedRecord]:
         return iter(sorted(self.records, key=lambda record: record.time))
+
+
+def examples(
+    source: Source,
+    launches: Launches,
+    ages_days: tuple[float, ...],
+    success: Success,
+    progress: Callable[[int], None] = lambda _: None,
+    keep: Path | None = None,
+) -> Dataset:
+    """The looks at a log's launches, with their labels, read by no encoder."""
+    outcomes = Outcomes(launches, success)
+
+    def watched() -> Iterator[TimedRecord]:
+        for record in source:
+            assert not isinstance(record.value, bytes)
+            outcomes.take(record.value)
+            yield record
+
+    watch = Watch(AtAges(launches, ages_days), lambda _: (), "none", 4)
+    return labelled(observe(watched(), watch, progress, keep), outcomes)

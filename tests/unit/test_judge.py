@@ -63,7 +63,7 @@ def test_the_stage_follows_actions_and_not_impressions() -> None:
         ("purchase", 30, "warm", 30),
     ]:
         items = touched_of(events(kind, count), {})
-        assert actions(items).tolist() == [seen]
+        assert actions(items).sum(axis=1).tolist() == [seen]
         ((_, value),) = judged(items).messages(np.array([0]))
         assert read(value).stage == stage
 

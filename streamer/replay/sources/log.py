@@ -27,9 +27,14 @@ def open_log(
     """
     if catalogue is None:
         raise ConfigurationError("say which items there are: --catalogue FILE")
-    items = open_files([catalogue], _mapping(catalogue_mapping, NEW_ITEMS), format)
-    return merged([items, open_files(behaviour, _mapping(mapping, USER_BEHAVIOUR), format)])
+    items = open_input(NEW_ITEMS, [catalogue], catalogue_mapping, format)
+    return merged([items, open_input(USER_BEHAVIOUR, behaviour, mapping, format)])
 
 
-def _mapping(path: Path | None, topic: Topic) -> FieldMapping:
-    return load_mapping(path, topic) if path else FieldMapping(topic)
+def open_input(
+    topic: Topic, files: Sequence[Path], mapping: Path | None, format: FileFormat
+) -> Source:
+    """The files of one topic as a source. Raises ConfigurationError."""
+    return open_files(
+        files, load_mapping(mapping, topic) if mapping else FieldMapping(topic), format
+    )

@@ -28,8 +28,6 @@ A field that is not listed is taken from the column of the same name, if there i
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,9 +35,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Struct
 
-from streamer.errors import ConfigurationError
+from streamer import toml_file
 from streamer.replay.sources.mapping import ATTRIBUTES, FieldMapping, field_names
 from streamer.replay.sources.moments import TimeRule, Unit
+from streamer.toml_file import TomlFile
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR, Topic
 
 INPUTS = {topic.name: topic for topic in (USER_BEHAVIOUR, NEW_ITEMS)}
@@ -50,23 +49,14 @@ def load_mapping(path: Path, topic: Topic | None = None) -> FieldMapping:
 
     Raises ConfigurationError with the file and the line.
     """
-    try:
-        text = path.read_text("utf-8")
-        given = msgspec.convert(tomllib.loads(text), _File)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: can't be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong(path, *_place(str(error))) from None
-    except msgspec.ValidationError as error:
-        name = _named(str(error))
-        raise _wrong(path, _line_of(text, name), f"{error}{_choices(name)}") from None
+    file = toml_file.read(path, _File, _choices)
+    given = file.given
     found = topic or INPUTS[given.topic]
-    _check_names(path, text, given, found)
+    _check_names(file, found)
     try:
         zone = ZoneInfo(given.time.zone)
     except (ZoneInfoNotFoundError, ValueError):
-        message = f"{given.time.zone!r} is no time zone"
-        raise _wrong(path, _line_of(text, "zone"), message) from None
+        raise file.wrong("zone", f"{given.time.zone!r} is no time zone") from None
     rule = TimeRule(given.time.unit, given.time.format, zone)
     return FieldMapping(
         found, given.fields, given.constants, given.values, rule, given.category.separator
@@ -105,37 +95,11 @@ def _choices(name: str) -> str:
     return f"; there are {', '.join(found)}" if found else ""
 
 
-def _check_names(path: Path, text: str, given: _File, topic: Topic) -> None:
-    known = field_names(topic)
+def _check_names(file: TomlFile[_File], topic: Topic) -> None:
+    given, known = file.given, field_names(topic)
     for name in (*given.fields, *given.constants, *given.values):
         if name not in known and not (name.startswith(ATTRIBUTES) and "attributes" in known):
-            message = f"{topic.name} has no field {name!r}; it has {', '.join(known)}"
-            raise _wrong(path, _line_of(text, name), message)
+            raise file.wrong(name, f"{topic.name} has no field {name!r}; it has {', '.join(known)}")
     for name, column in given.fields.items():
         if not isinstance(column, str):
-            message = f"{name} needs the name of a column, not {column!r}"
-            raise _wrong(path, _line_of(text, name), message)
-
-
-def _wrong(path: Path, line: int, message: str) -> ConfigurationError:
-    return ConfigurationError(f"{path}:{line}: {message}")
-
-
-def _place(message: str) -> tuple[int, str]:
-    """tomllib says the place at the end of its message."""
-    found = re.search(r" \(at line (\d+), column \d+\)$", message)
-    return (int(found[1]), message[: found.start()]) if found else (1, message)
-
-
-def _named(message: str) -> str:
-    """The last name that msgspec's message speaks of: the unknown field, or the path's end."""
-    quoted = re.findall(r"`\$?\.?([^`]*)`", message)
-    return re.split(r"[.\[]", quoted[-1])[-1] if quoted else ""
-
-
-def _line_of(text: str, name: str) -> int:
-    pattern = re.compile(rf'^\s*(?:\[.*?)?"?{re.escape(name)}"?\s*(?:[=\].]|$)')
-    for number, line in enumerate(text.splitlines(), start=1):
-        if name and pattern.match(line):
-            return number
-    return 1
+            raise file.wrong(name, f"{name} needs the name of a column, not {column!r}")

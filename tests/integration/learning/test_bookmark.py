@@ -14,10 +14,13 @@ import pytest
 
 from streamer.events import Behaviour, NewItem
 from streamer.learning import bookmark
-from streamer.learning.dataset import DAY, AtAges, Dataset, Launches, build
+from streamer.learning.dataset import Dataset
+from streamer.learning.launches import Launches
+from streamer.live import Success
 from streamer.replay.record import TimedRecord
+from streamer.state.layout import DAY
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
-from tests.support.launches import Log
+from tests.support.launches import Log, examples
 
 LAUNCHES = Launches(day_zero=0.0, first_day=0.0, last_day=30.0)
 ITEMS, ACTS = 40, 400
@@ -53,7 +56,7 @@ class Dying(Log):
 
 def replayed(log: Log, keep: Path | None = None, told: list[int] | None = None) -> Dataset:
     progress = (told if told is not None else []).append
-    return build(log, LAUNCHES, AtAges(LAUNCHES, (-1.0, 0.0, 1.0, 7.0)), {}, "f", 4, progress, keep)
+    return examples(log, LAUNCHES, (-1.0, 0.0, 1.0, 7.0), Success(), progress, keep)
 
 
 def dies_at(last: int, keep: Path) -> None:

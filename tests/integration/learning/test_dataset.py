@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from streamer.errors import ConfigurationError
 from streamer.events import Behaviour, NewItem
-from streamer.learning.dataset import DAY, AtAges, Dataset, Launches, Outcome, build, relabelled
+from streamer.learning.dataset import Dataset
+from streamer.learning.launches import Launches
+from streamer.learning.outcomes import Outcome
+from streamer.live import Success
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
+from streamer.state.layout import DAY
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from tests.support.launches import Log
+from tests.support.launches import examples as examples_of
 
 AGES = (0.0, 1.0, 7.0)
 LAUNCHES = Launches(day_zero=0.0, first_day=0.0, last_day=30.0)
+USUAL = Success()
 
 
 def listed(item: str, day: float) -> TimedRecord:
@@ -40,8 +43,8 @@ def shop() -> list[TimedRecord]:
     return [*records, bought("item-0", 89.0, "end")]
 
 
-def examples(records: list[TimedRecord], launches: Launches = LAUNCHES) -> Dataset:
-    return build(Log(records), launches, AtAges(launches, AGES), {}, "none", 4)
+def examples(records: list[TimedRecord], success: Success = USUAL) -> Dataset:
+    return examples_of(Log(records), LAUNCHES, AGES, success)
 
 
 @pytest.fixture(scope="module")
@@ -81,18 +84,41 @@ def test_success_is_what_was_asked_for(outcome: Outcome, of_item_4: float) -> No
     again = bought("item-4", 30.0, "early-0")
     returned = [bought("item-4", 31.0 + n, "early-0", "return") for n in range(2)]
     extra = [] if outcome in ("buyers", "value") else [again, *returned]
-    data = examples([*shop(), *extra], replace(LAUNCHES, outcome=outcome))
+    data = examples([*shop(), *extra], Success(outcome=outcome))
     assert data.outcome[data.item == "item-4"][0] == pytest.approx(of_item_4)
 
 
-def test_looks_get_the_labels_of_another_outcome() -> None:
-    launches = replace(LAUNCHES, outcome="value")
-    found = relabelled(examples(shop()), Log(shop()), launches)
-    asked = examples(shop(), launches)
-    assert found.outcome.tolist() == asked.outcome.tolist()
-    assert found.label.tolist() == asked.label.tolist()
-    with pytest.raises(ConfigurationError, match="differs in its return_rate"):
-        relabelled(asked, Log(shop()), replace(LAUNCHES, outcome="return_rate"))
+def test_the_horizon_the_quantile_and_the_cohort_are_options() -> None:
+    soon = examples(shop(), Success(horizon_days=10.0))
+    assert not soon.label.any()
+    assert set(soon.outcome) == {3.0}
+    many = examples(shop(), Success(quantile=0.5))
+    assert set(many.item[many.label == 1]) == {"item-3", "item-4"}
+    pairs = examples(shop(), Success(cohort_days=2.0, quantile=0.5))
+    assert set(pairs.item[pairs.label == 1]) == {"item-2", "item-4"}
+
+
+def test_an_item_that_is_announced_early_or_listed_late_is_looked_at_by_its_launch() -> None:
+    announced, late, withdrawn = (
+        listed(name, day) for name, day in (("announced", 2.0), ("late", 9.0), ("withdrawn", 1.0))
+    )
+    assert isinstance(announced.value, NewItem)
+    assert isinstance(late.value, NewItem)
+    assert isinstance(withdrawn.value, NewItem)
+    announced.value.launch_time = 5.0 * DAY
+    late.value.launch_time = 7.0 * DAY
+    withdrawn.value.type = "withdrawal"
+    acts = [bought("announced", 2.5, "early"), bought("announced", 5.5, "eager")]
+    data = examples([*shop(), announced, late, withdrawn, *acts])
+    buyers = FEATURES.index("buyers")
+    seen = {
+        (item, age): np.expm1(x[buyers]).round()
+        for item, age, x in zip(data.item.tolist(), data.age.tolist(), data.x, strict=True)
+    }
+    assert [seen["announced", age] for age in AGES] == [1, 2, 2]
+    assert {age for item, age in seen if item == "late"} == {7.0}
+    assert not {item for item, _ in seen if item == "withdrawn"}
+    assert set(data.launch_day[data.item == "announced"]) == {5.0}
 
 
 def test_what_comes_after_the_horizon_does_not_count() -> None:

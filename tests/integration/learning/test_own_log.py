@@ -15,7 +15,7 @@ from streamer import registry
 from streamer.errors import ConfigurationError
 from streamer.judge import Judge
 from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
-from streamer.learning.exposures import Hope, decoded
+from streamer.learning.exposures import Hope
 from streamer.learning.offpolicy import ESTIMATORS, evaluate
 from streamer.learning.own_log import own_log
 from streamer.replay.player import Player
@@ -122,7 +122,7 @@ def test_the_estimates_cover_what_the_bundles_lists_would_have_earned(shop: Shop
         settings.launch_window_days,
     )
     told: list[int] = []
-    shown = lists(decoded(shop.source), course, told.append)
+    shown = lists(shop.source, course, told.append)
     assert told == sorted(told)
     places = np.tile(np.arange(PLACES), REQUESTS)
     truth = shop.truth(shown, hours.astype(int), places)

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from streamer.cli import app
-from streamer.learning import launches, recommend
+from streamer.learning import recommend, study_file
+from streamer.learning.accepted import Accepted
 from streamer.learning.recommend_peers import PEERS
+from streamer.learning.study import Study, journey
 from streamer.replay.sources.complete_journey import CompleteJourney
+from streamer.settings import Settings
 
 
 @pytest.fixture
 def weeks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Seventeen days, without promotions, one moment to learn from and one to rank at."""
-    monkeypatch.setattr(launches, "journey", lambda: CompleteJourney(90, 106, promoted=False))
+
+    def some(settings: Settings) -> Study:
+        source = Accepted(CompleteJourney(90, 106, promoted=False), settings)
+        return replace(journey(settings), source=source)
+
+    monkeypatch.setattr(study_file, "journey", some)
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path))
+    monkeypatch.setenv("STREAMER_ENCODER_BACKEND", "fp32")
     monkeypatch.setattr(recommend, "LEARNT_DAYS", (94.5,))
     monkeypatch.setattr(recommend, "TESTED_DAYS", (99.5,))
-    monkeypatch.setattr(recommend, "CACHE", tmp_path)
     monkeypatch.setattr(recommend, "MEMBERS", 1)
 
 

@@ -14,11 +14,16 @@ from hypothesis import strategies as st
 
 from streamer import registry
 from streamer.cli import active as cli
-from streamer.learning import active_curve, teacher, train
+from streamer.errors import ConfigurationError
+from streamer.learning import active_curve, examples, network, teacher
+from streamer.learning.accepted import Accepted
 from streamer.learning.active import Pool, Strategy, choose, information, nearest
 from streamer.learning.active_curve import Curve, joined, pseudo_labelled
+from streamer.learning.launches import Launches
+from streamer.learning.study import Study
+from streamer.settings import Settings
 from tests.support.bundles import SHIPPED
-from tests.support.launches import launches
+from tests.support.launches import Log, launches
 from tests.support.steps import SilentSteps
 
 NOTHING = np.zeros((0, 2))
@@ -90,21 +95,27 @@ def test_the_command_reports_every_way_beside_chance_and_draws_it(
         values = np.array([[0.7, 0.8, 0.85, 0.9], [0.6, 0.7, 0.8, 0.85]])
         return [Curve(each, values + 0.01 * n, values / 10) for n, each in enumerate(Strategy)]
 
-    monkeypatch.setattr(train, "examples", lambda *_: (launches(10), SimpleNamespace(test=None)))
+    given = launches(1000), SimpleNamespace(test=None)
+    monkeypatch.setattr(examples, "examples", lambda *_: given)
+    study = Study(Accepted(Log([]), Settings()), [], Launches(0.0, 0.0, 90.0), 60.0)
     monkeypatch.setattr(active_curve, "curves", made_up)
     report = tmp_path / "active.json"
-    cli.measure(2, tmp_path, report, SilentSteps())
+    cli.measure(Settings(), study, 2, tmp_path, report, SilentSteps())
     rows = {row["name"]: row for row in json.loads(report.read_text())["results"]}
     mixed = rows["evaluate.active.auc.mixed.800"]
     assert (mixed["value"], mixed["peer"]) == (pytest.approx(0.915), "random")
     assert mixed["peer_value"] == pytest.approx(0.875)
     assert len(rows) == 2 * len(Strategy) * len(cli.COUNTS)
     assert (tmp_path / active_curve.PICTURE).stat().st_size > 10_000
+    few = launches(700), SimpleNamespace(test=None)
+    monkeypatch.setattr(examples, "examples", lambda *_: few)
+    with pytest.raises(ConfigurationError, match="only 700 to learn from"):
+        cli.measure(Settings(), study, 2, tmp_path, report, SilentSteps())
 
 
 def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "ROUNDS", 5)
-    monkeypatch.setattr(active_curve, "UPDATES", 1)
+    monkeypatch.setattr(network, "STEPS", 1)
     monkeypatch.setattr(active_curve, "PSEUDO_LAUNCHES", 100)
     data = launches(1500)
     early = data.launch_day < 60

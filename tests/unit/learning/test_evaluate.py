@@ -11,18 +11,17 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from streamer import registry
+from streamer.judge import ACTIONS
 from streamer.learning.baselines import BASELINES, Baseline, Given
 from streamer.learning.ceiling import ceiling
 from streamer.learning.dataset import Dataset
 from streamer.learning.evaluate import (
-    UNSEEN_FROM_DAY,
     Row,
     draws_of,
     faithful,
     ranked,
     weighted_auc,
 )
-from streamer.learning.launches import TEST_FROM_DAY
 from streamer.learning.train import gap
 from streamer.scoring.predictor import Predictor, Scores
 from streamer.state.features import FEATURES
@@ -52,7 +51,7 @@ def launches(rng: np.random.Generator, start: int, count: int) -> tuple[Dataset,
     one = Dataset(
         x=x,
         content=content.astype(np.float32),
-        actions=np.zeros(count),
+        actions=np.zeros((count, len(ACTIONS))),
         age=np.zeros(count),
         launch_day=rng.random(count),
         outcome=good.astype(np.float64),
@@ -117,11 +116,11 @@ def test_a_shipped_score_moves_as_its_top_reason_says_when_that_is_taken_away(
 
 def test_launches_whose_weeks_no_label_looks_into_are_ranked_by_themselves() -> None:
     data, _ = launches(np.random.default_rng(0), 0, 400)
-    day = np.tile(np.linspace(TEST_FROM_DAY, TEST_FROM_DAY + 80, 400), 2)
+    day = np.tile(np.linspace(220, 300, 400), 2)
     data = replace(data, launch_day=day)
-    late = day >= UNSEEN_FROM_DAY
+    late = day >= 276
     wrong_later = np.where(late, 1.0 - data.label, data.label.astype(float))
-    row = ranked("one", data, [wrong_later], draws_of(data, 20), wrong_later)
+    row = ranked("one", data, [wrong_later], draws_of(data, 20), wrong_later, 276.0)
     assert set(row.unseen) == {0.0, 7.0}
     assert row.unseen[0.0] == 0.0
     assert row.auc(0.0).value > 0.3

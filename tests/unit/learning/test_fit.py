@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from streamer.judge import ACTIONS
 from streamer.learning import teacher
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, fit
@@ -24,7 +25,7 @@ def test_a_feature_that_is_missing_in_every_example_never_moves_a_score() -> Non
     data = Dataset(
         x=x,
         content=rng.normal(size=(600, 40)).astype(np.float32),
-        actions=np.zeros(600),
+        actions=np.zeros((600, len(ACTIONS))),
         age=np.zeros(600),
         launch_day=np.zeros(600),
         outcome=outcome,
@@ -43,7 +44,7 @@ def test_what_has_an_effect_in_training_has_it_in_the_score() -> None:
     data = Dataset(
         x=x,
         content=rng.normal(size=(6000, 40)).astype(np.float32),
-        actions=np.zeros(6000),
+        actions=np.zeros((6000, len(ACTIONS))),
         age=np.zeros(6000),
         launch_day=np.arange(6000.0),
         outcome=x[:, 3] - x[:, 7],

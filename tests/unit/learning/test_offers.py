@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from streamer.events import Behaviour, Encoding, NewItem
+from streamer.judge import ACTIONS
 from streamer.learning import offers
-from streamer.learning.dataset import DAY, AtMoments, Dataset, Launches
+from streamer.learning.dataset import Dataset
+from streamer.learning.launches import AtMoments, Launches
 from streamer.learning.offers import OFFERED, Offer, pair_features, pairs, turns
 from streamer.learning.recommend_peers import PEERS
 from streamer.learning.shopping import Shopping, shopping
 from streamer.recommend.taste import MATCH
 from streamer.replay.record import TimedRecord
 from streamer.state.features import FEATURES
+from streamer.state.layout import DAY
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from tests.support.launches import Log
 
@@ -65,7 +68,7 @@ def read(log: list[TimedRecord]) -> tuple[Shopping, Offer]:
     data = Dataset(
         x=np.zeros((len(rows), len(FEATURES))),
         content=np.zeros((len(rows), 0), np.float32),
-        actions=np.zeros(len(rows)),
+        actions=np.zeros((len(rows), len(ACTIONS))),
         age=np.array([age for _, _, age in rows]),
         launch_day=np.array([day for _, day, _ in rows]),
         outcome=np.zeros(len(rows)),

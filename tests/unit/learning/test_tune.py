@@ -7,6 +7,7 @@ import pytest
 from streamer.errors import ConfigurationError
 from streamer.learning import teacher, tune
 from streamer.learning.fit import FitOptions
+from streamer.learning.network import NetworkOptions
 from tests.support.launches import launches
 
 
@@ -15,12 +16,12 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "ROUNDS", 5)
 
 
-def test_a_study_begins_with_the_defaults_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_search_begins_with_the_defaults_and_goes_on_where_it_was(tmp_path: Path) -> None:
     study, told = tmp_path / "new" / "tune.sqlite", list[int]()
     first = tune.search(launches(), 1, study, 0, told.append)
     assert (first.trials, told) == (1, [1])
     assert first.auc == first.default_auc > 0.8
-    assert first.options == FitOptions()
+    assert first.options == FitOptions(network=NetworkOptions(epochs=31))
     again = tune.search(launches(), 2, study, 0)
     assert again.trials == 3
     assert again.default_auc == first.default_auc
@@ -33,8 +34,14 @@ def test_what_is_found_is_read_back(tmp_path: Path) -> None:
         tune.read({"taught": 0.5, "depth": 9}, seed=0)
 
 
-def test_too_few_days_are_refused(tmp_path: Path) -> None:
+def test_too_few_launches_are_refused(tmp_path: Path) -> None:
     data = launches()
-    short = data.where(data.launch_day < 20)
-    with pytest.raises(ConfigurationError, match="30 days"):
+    short = data.where(data.launch_day < 3)
+    with pytest.raises(ConfigurationError, match="42 launches of 167, and both parts need 50"):
         tune.search(short, 1, tmp_path / "s.sqlite", 0)
+
+
+def test_trials_of_other_launches_do_not_count(tmp_path: Path) -> None:
+    storage, data = tmp_path / "tune.sqlite", launches(1000)
+    assert tune.search(data, 1, storage, 0).trials == 1
+    assert tune.search(data.where(data.launch_day < 60), 1, storage, 0).trials == 1
