@@ -13,6 +13,7 @@ from streamer.cli import active as active
 from streamer.cli import bench as bench
 from streamer.cli import demo as demo
 from streamer.cli import evaluate as evaluate
+from streamer.cli import finetune as finetune
 from streamer.cli import inspect as inspect
 from streamer.cli import learn as learn
 from streamer.cli import models as models
@@ -52,7 +53,7 @@ def about(
 
 
 for room in (
-    *(demo, run, inspect, learn, active, evaluate, models, sentiment, reencode),
+    *(demo, run, inspect, learn, finetune, active, evaluate, models, sentiment, reencode),
     *(offpolicy, operate, bench),
 ):
     room.register(app)

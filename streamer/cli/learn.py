@@ -1,4 +1,4 @@
-"""streamer train | tune | finetune"""
+"""streamer train | tune"""
 
 from __future__ import annotations
 
@@ -32,16 +32,6 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: streamer tune --trials 40, then streamer train --tuned runs/tuned.json; "
         "streamer tune --study study.toml"
     )(tune)
-    app.command(epilog="Example: streamer finetune --method frozen --report head.json")(finetune)
-
-
-class Method(StrEnum):
-    """How much of the encoder learns."""
-
-    FROZEN = "frozen"
-    LORA = "lora"
-    ADALORA = "adalora"
-    FULL = "full"
 
 
 class ProgressSteps:
@@ -93,7 +83,10 @@ def train(
         ),
     ] = 0,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many.", show_default="8, more of few launches, or --tuned's")
+        int | None,
+        typer.Option(
+            min=1, help="At most so many.", show_default="8, more of few launches, or --tuned's"
+        ),
     ] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
     mixed: Annotated[
@@ -152,7 +145,7 @@ def _train(
         typer.echo(f"{name:<32} {value:.4f}")
     typer.echo(f"saved: {trained.folder}")
     write(results, report)
-    _in_use(trained.refused)
+    in_use(trained.refused)
 
 
 def _name(path: Path | None) -> str | None:
@@ -205,72 +198,8 @@ def tune(
     typer.echo(f"saved: {output}; use it with: streamer train --tuned {output}{again}")
 
 
-def finetune(
-    method: Annotated[
-        Method,
-        typer.Option(
-            help="What learns: frozen = a head on the encoder as it is; lora, adalora = small "
-            "changes to it; full = all of it but the table of words."
-        ),
-    ] = Method.FROZEN,
-    epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 2,
-    rate: Annotated[
-        float, typer.Option(min=0, help="Learning rate; 0 takes the method's own.")
-    ] = 0.0,
-    rank: Annotated[int, typer.Option(min=1, help="Of the changes of lora and adalora.")] = 16,
-    batch_tokens: Annotated[int, typer.Option(min=64, help="Tokens of one pass.")] = 2048,
-    accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
-    patience: Annotated[
-        int, typer.Option(min=1, help="Stop after so many epochs without a better dev AUC.")
-    ] = 1,
-    class_weights: Annotated[
-        bool, typer.Option(help="Let both classes of a language weigh the same.")
-    ] = True,
-    seed: Annotated[int, typer.Option(help="Of the dev split, the order and the start.")] = 0,
-    run: Annotated[
-        Path,
-        typer.Option(
-            file_okay=False, help="Checkpoints, reports and TensorBoard's events of a fine-tuning."
-        ),
-    ] = Path("runs/finetune"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from --run's checkpoint.")
-    ] = False,
-    report: Report = None,
-) -> None:
-    """Train the sentiment of reviews on real ones; save the bundle, which encoders then use."""
-    from streamer.report import Results, write
-
-    results = Results("finetune", {"method": method.value, "seed": seed})
-    if method is Method.FROZEN:
-        from streamer.learning.finetune import finetune as train_head
-
-        tuned = train_head(load(), seed, ProgressSteps())
-    else:
-        from streamer.learning.tunable import Method as Tuning
-        from streamer.learning.tuned import tune
-        from streamer.learning.tuning import TuneOptions
-
-        how = Tuning(method.value)
-        options = TuneOptions(
-            *(how, epochs, rate, rank, batch_tokens),
-            *(accumulate, patience),
-            class_weights=class_weights,
-            seed=seed,
-        )
-        results.parameters |= {"epochs": epochs, "rank": rank, "rate": options.rate}
-        tuned = tune(load(), options, run, ProgressSteps(), typer.echo, resume=resume)
-    for name, value in tuned.metrics.items():
-        for who, metrics in tuned.baselines.items():
-            results.add(f"sentiment.{name}", value, "1", peer=who, peer_value=metrics[name])
-        beside = ", ".join(f"{who} {metrics[name]:.4f}" for who, metrics in tuned.baselines.items())
-        typer.echo(f"{name:<14} {value:.4f}   {beside}")
-    typer.echo(f"\n{tuned.text}\nsaved: {tuned.folder}")
-    write(results, report)
-    _in_use(tuned.refused)
-
-
-def _in_use(refused: str) -> None:
+def in_use(refused: str) -> None:
+    """Raises BundleError where a saved bundle is not."""
     if refused:
         raise BundleError(refused)
     typer.echo("in use from now on")

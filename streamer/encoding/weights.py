@@ -18,7 +18,7 @@ TOKENIZER = "tokenizer.json"
 WORDS = "embeddings.word_embeddings.weight"
 """The table of words among an encoder's tensors."""
 OWN = "encoder.json"
-"""Pooling, prefix and maximum length of an encoder that streamer itself wrote."""
+"""Pooling, prefix, maximum length and languages of an encoder that streamer itself wrote."""
 
 DEFAULT_MAX_TOKENS = 256
 CACHE = Path("~/.cache/streamer")
@@ -76,9 +76,22 @@ def read(name: str, folder: Path, languages: tuple[str, ...] = ()) -> Weights:
         raise ConfigurationError(f"encoder {name} pools by {pooling}; mean and cls are known")
     max_tokens = own.get("max_tokens") or _max_tokens(folder, config)
     prefix = own.get("prefix", _prefix(folder))
+    languages = languages or tuple(own.get("languages", ()))
     fingerprint = _fingerprint(folder, f"{pooling}|{prefix}|{max_tokens}")
     how = cast(Pooling, pooling)
     return Weights(name, folder, how, prefix, max_tokens, config, fingerprint, languages)
+
+
+def write(weights: Weights, tensors: bytes, folder: Path) -> None:
+    """Writes an encoder like this one with other tensors (safetensors). Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = {
+        name: getattr(weights, name) for name in ("pooling", "prefix", "max_tokens", "languages")
+    }
+    (folder / "config.json").write_text(json.dumps(weights.config, indent=2))
+    (folder / TOKENIZER).write_bytes((weights.folder / TOKENIZER).read_bytes())
+    (folder / OWN).write_text(json.dumps(own))
+    (folder / TENSORS).write_bytes(tensors)
 
 
 def _minilm(cache: Path) -> Path:

@@ -142,6 +142,7 @@ def _everything(given: Given) -> tuple[Floats, Floats]:
     return train, test
 
 
+TREES = Baseline("all features (LightGBM)", _everything_boosted, seeded=True, probable=True)
 BASELINES = (
     Baseline("recency", _recency),
     Baseline("buyers so far", _popularity),
@@ -150,7 +151,7 @@ BASELINES = (
     Baseline("counts (LightGBM)", _counts_boosted, seeded=True, probable=True),
     Baseline("text + counts (logistic regression)", _text_and_counts),
     Baseline("all features (XGBoost)", _everything_xgboost, seeded=True, probable=True),
-    Baseline("all features (LightGBM)", _everything_boosted, seeded=True, probable=True),
+    TREES,
 )
 
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from streamer.encoding import adapter
+from streamer.encoding.backends import Backend
 from streamer.encoding.backends.torch_flat import load_tensors
+from streamer.encoding.recipe import matching
 from streamer.encoding.weights import Weights
 from streamer.errors import DependencyMissing
 from streamer.learning.device import device
@@ -34,7 +36,7 @@ class Tunable(nn.Module):
 
     def __init__(self, weights: Weights, method: Method, rank: int, steps: int) -> None:
         super().__init__()
-        self.method = method
+        self.weights, self.method = weights, method
         self.base = load_tensors(weights)
         self.bert = _adapted(_bert(weights, self.base), method, rank, steps)
         self.head = nn.Linear(weights.dimensions, 1)
@@ -84,6 +86,11 @@ class Tunable(nn.Module):
                     at = name.removeprefix("base_model.model.") + ".weight"
                     found[at] = self.base[at] + module.get_delta_weight("default").float().cpu()
             return found
+
+    def backend(self) -> Backend:
+        """The encoder as it is now, run as it serves."""
+        (recipe, *_) = matching(torch.get_num_threads(), "torch")
+        return recipe.make(self.weights, self.tensors())
 
     def changes(self) -> dict[str, Tensor]:
         """What was learnt, as a bundle keeps it."""

@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from streamer.encoding.backends import Backend
 from streamer.encoding.encoder import Encoder
 from streamer.encoding.model import Model
-from streamer.encoding.recipe import matching
 from streamer.encoding.sentiment import Head
 from streamer.encoding.tokenizer import Tokens
 from streamer.encoding.weights import Weights
@@ -28,7 +27,7 @@ from streamer.learning.sentiment_head import threshold
 from streamer.learning.steps import Steps
 from streamer.learning.tensorboard import Board
 from streamer.learning.tunable import Tunable
-from streamer.learning.tuning import Examples, TuneOptions, Tuner, batches, steps
+from streamer.learning.tuning import Examples, TuneOptions, Tuner, balanced, passes, steps
 from streamer.registry.bundles import CURVE
 from streamer.settings import Settings
 
@@ -64,8 +63,7 @@ def tune(
         tuner = Tuner(tunable, examples, options, look, run, board.add)
         if resume and tuner.resume():
             say(f"goes on in epoch {tuner.progress.epoch + 1}, batch {tuner.progress.batch}")
-        total = sum(len(batches(examples, options, epoch)) for epoch in range(options.epochs))
-        with watch.step(f"fine-tune ({options.method})", total) as told:
+        with watch.step(f"fine-tune ({options.method})", passes(examples, options)) as told:
             epochs = tuner.run(told)
     learnt = _learnt(tunable, look, options, tuner)
     picture = curve.draw([epochs])
@@ -91,14 +89,8 @@ def _examples(sets: Sequence[_Set], *, class_weights: bool) -> Examples:
     """All languages together; with class weights, both classes of a language weigh the same."""
     tokens = [t for each in sets for p in each.fitted.tolist() if (t := each.tokens[p]) is not None]
     labels = [each.of.reviews.label[each.fitted] for each in sets]
-    weights = [_balanced(label) if class_weights else np.ones(len(label)) for label in labels]
+    weights = [balanced(label) if class_weights else np.ones(len(label)) for label in labels]
     return Examples(tokens, np.concatenate(labels), np.concatenate(weights))
-
-
-def _balanced(label: NDArray[np.int64]) -> Floats:
-    share = np.bincount(label, minlength=2) / len(label)
-    found: Floats = 0.5 / share[label]
-    return found
 
 
 class _Look:
@@ -131,8 +123,7 @@ class _Look:
 
     def logits(self, tunable: Tunable) -> list[tuple[Floats, Floats]]:
         """Of the dev and the test reviews of each language."""
-        (recipe, *_) = matching(torch.get_num_threads(), "torch")
-        backend = recipe.make(self.weights, tunable.tensors())
+        backend = tunable.backend()
         weight, bias = _linear(tunable)
         return [
             (self._judge(backend, each, each.of.dev) @ weight + bias,

@@ -226,6 +226,18 @@ class Tuner:
         return checkpoints.identity(self.options, self.examples.tokens, self.examples.label)
 
 
+def balanced(label: Labels) -> Floats:
+    """Weights by which both classes weigh the same."""
+    share = np.bincount(label, minlength=2) / len(label)
+    found: Floats = 0.5 / share[label]
+    return found
+
+
+def passes(examples: Examples, options: TuneOptions) -> int:
+    """Batches that learning from these examples goes through in all epochs."""
+    return sum(len(batches(examples, options, epoch)) for epoch in range(options.epochs))
+
+
 def steps(examples: Examples, options: TuneOptions) -> int:
     """Optimizer steps that learning from these examples takes in all epochs."""
     plans = (batches(examples, options, epoch) for epoch in range(options.epochs))
