@@ -1,0 +1,86 @@
+"""An encoder that was fine-tuned on launches is kept only where it ranks launches better."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from streamer.cli import app
+from streamer.encoding.weights import read
+from streamer.learning import teacher
+from streamer.state.layout import DAY
+from tests.support.bert import WORDS, small_bert
+
+START, LAUNCHES, DAYS = 1_735_689_600.0, 500, 60.0
+STUDY = """
+log = {behaviour = "behaviour.jsonl", catalogue = "items.jsonl"}
+launches = {first = 2, test_from = 30, ages_days = [0, 1]}
+success = {quantile = 0.5, horizon_days = 10, cohort_days = 15}
+"""
+
+
+def shop(folder: Path, *, telling: bool) -> Path:
+    """The study of a shop where what has one word of two in its title sells, or where chance alone
+    sells."""
+    rng = np.random.default_rng(0)
+    items, events = [], []
+    for number in range(LAUNCHES):
+        time = START + DAY * (DAYS - 11) * number / LAUNCHES
+        word = ("love", "hate")[int(rng.integers(2))]
+        others = rng.choice(WORDS[5:], 24).tolist()
+        title = " ".join(rng.permutation([word, *others]).tolist())
+        items.append({"item_id": f"i{number}", "time": time, "title": title})
+        mean = (6.0 if word == "love" else 0.5) if telling else 2.0
+        for user in range(rng.poisson(mean)):
+            bought = {"item_id": f"i{number}", "type": "purchase", "user_id": f"u{number}-{user}"}
+            events.append({**bought, "time": time + DAY * (2 + 7 * rng.random())})
+    events.sort(key=lambda event: event["time"])
+    for name, rows in (("items", items), ("behaviour", events)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "study.toml").write_text(STUDY)
+    return folder / "study.toml"
+
+
+@pytest.mark.parametrize("telling", [True, False])
+def test_it_is_kept_where_words_tell_of_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, telling: bool
+) -> None:
+    before = small_bert(tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMER_ENCODER", str(tmp_path / "bert"))
+    monkeypatch.setenv("STREAMER_ENCODER_BACKEND", "fp32")
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("STREAMER_MODEL_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(teacher, "ROUNDS", 5)
+    asked = ["--on", "launches", "--method", "full", "--epochs", "12", "--rate", "0.005"]
+    more = ["--study", str(shop(tmp_path, telling=telling)), "--patience", "12"]
+    done = CliRunner().invoke(app, ["finetune", *asked, *more, "--report", "report.json"])
+    assert done.exit_code == 0, done.output
+    results = {r["name"]: r for r in json.loads((tmp_path / "report.json").read_text())["results"]}
+    assert bool(results["launches.kept"]["value"]) is telling
+    assert ("not kept" in done.output) is not telling
+    folder = tmp_path / "runs" / "finetune" / "encoder"
+    assert folder.exists() is telling
+    if telling:
+        first = results["launches.auc.age_first_sight"]
+        assert first["value"] > first["peer_value"]
+        assert f"STREAMER_ENCODER={Path('runs/finetune/encoder')} streamer train" in done.output
+        after = read("tuned", folder)
+        assert after.fingerprint != before.fingerprint
+        assert (after.pooling, after.max_tokens) == (before.pooling, before.max_tokens)
+
+
+def test_a_frozen_encoder_learns_nothing_from_launches() -> None:
+    done = CliRunner().invoke(app, ["finetune", "--on", "launches"])
+    assert done.exit_code != 0
+    assert "take --method lora" in str(done.exception)
+
+
+def test_a_study_is_about_launches(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(STUDY)
+    done = CliRunner().invoke(app, ["finetune", "--study", str(tmp_path / "study.toml")])
+    assert "add --on launches" in str(done.exception)
