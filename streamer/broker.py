@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError as AioKafkaError
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from streamer.errors import BrokerUnavailable
 from streamer.settings import Settings
 from streamer.topology import TOPICS, Topic
 
+T = TypeVar("T")
+
 BOOTSTRAP_TIMEOUT_MS = 5000
+PATIENCE_SECONDS, PAUSE_SECONDS = 10.0, 0.2
+"""How long a broker is asked again that can't tell just now, and how soon."""
 ENDS_TIMEOUT_SECONDS = 5.0
 
 
@@ -51,11 +62,40 @@ def administrator(broker: str) -> Iterator[KafkaAdminClient]:
 
 
 def describe(broker: str, names: Iterable[str]) -> dict[str, Described]:
-    """Topics by name, also those that do not exist. Raises BrokerUnavailable."""
+    """Topics by name, also those that do not exist. Raises BrokerUnavailable, also where the broker
+    does not say whether there is one."""
     wanted = sorted(set(names))
     with administrator(broker) as admin:
-        found = {d["name"]: d for d in admin.describe_topics(wanted) if not d["error_code"]}
+        found = _insisting(broker, lambda: _known(admin, wanted))
     return {name: _described(name, found.get(name)) for name in wanted}
+
+
+def _known(admin: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, Any]]:
+    """What the broker says of those that exist. Raises KafkaError, with the topic's name, where it
+    says neither that nor that one does not."""
+    found = {}
+    for topic in admin.describe_topics(names):
+        error = for_code(topic["error_code"])
+        if error is NoError:
+            found[topic["name"]] = topic
+        elif error is not UnknownTopicOrPartitionError:
+            raise error(topic["name"])
+    return found
+
+
+def _insisting(broker: str, ask: Callable[[], T]) -> T:
+    """Asks again while the broker can't tell, as in the election of a leader."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() >= give_up:
+                raise BrokerUnavailable(
+                    f"Kafka at {broker} does not tell what topics there are ({error}); see that "
+                    "it is well and that we may describe and read our topics"
+                ) from None
+        time.sleep(PAUSE_SECONDS)
 
 
 def _described(name: str, found: dict[str, Any] | None) -> Described:

@@ -3,7 +3,7 @@
     StreamerError                     exit code 1
     ├── ConfigurationError            2   a setting, file or argument is wrong
     │   └── DependencyMissing         2   an optional package is not installed
-    ├── BrokerUnavailable             3   Kafka does not answer
+    ├── BrokerUnavailable             3   Kafka does not answer, or not what was asked
     ├── RedisUnavailable              4   Redis does not answer
     ├── StateError                    5   going on would lose or double events
     │   ├── StoreEmpty                5   committed offsets, but Redis does not know this group

@@ -109,13 +109,14 @@ class ChunkConsumer(driver.Consumer):
             return
         self._opening |= dict.fromkeys(partitions, time.monotonic())
         self._dropped.difference_update(partitions)
-        starts = await self.app.start_offsets(await self.extents(partitions))
-        ids = await self.app.topic_ids({tp.topic for tp in partitions})
+        extents = await self.extents(partitions)
+        starts = await self.app.start_offsets(extents)
+        logs = {(extent.topic, extent.partition): extent.log for extent in extents}
         limits = self.settings.in_flight_max_records, self.settings.in_flight_max_bytes
         lanes = {}
         for tp in self._still_wanted(partitions):
             read_from, resume = starts[tp.topic, tp.partition]
-            lanes[tp] = Lane(ids[tp.topic], resume, read_from, *limits)
+            lanes[tp] = Lane(logs[tp.topic, tp.partition], resume, read_from, *limits)
             self._read_offset[tp] = None
             self._committed_offset[tp] = None
         if lanes:

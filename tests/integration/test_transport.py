@@ -64,10 +64,13 @@ async def fill(settings: Settings, *partitions: int) -> None:
 
 @asynccontextmanager
 async def reading(
-    settings: Settings, take: Callable[[Chunk], object]
+    settings: Settings, take: Callable[[Chunk], object], **instead: Any
 ) -> AsyncIterator[StreamerApp]:
-    """A member of the group whose only agent hands every chunk to ``take``."""
+    """A member of the group whose only agent hands every chunk to ``take``; it has these methods
+    ``instead``."""
     app = StreamerApp(settings.group, settings)
+    for name, method in instead.items():
+        setattr(app, name, method)
 
     @app.agent(app.chunks(USER_BEHAVIOUR), name="reader")  # type: ignore[untyped-decorator]
     async def reader(stream: Any) -> None:
@@ -285,6 +288,34 @@ def test_a_rewound_partition_is_read_again_from_there(settings: Settings) -> Non
             await until_committed(settings, [RECORDS, 0])
         turn = next(n for n, chunk in enumerate(chunks) if n and chunk.start == CHUNK and n > 3)
         assert [c.start for c in chunks[turn:]] == list(range(CHUNK, RECORDS, CHUNK))
+
+    run(scenario())
+
+
+def test_a_partition_belongs_to_the_log_that_its_start_was_asked_of(settings: Settings) -> None:
+    """Though the topic be made again before it is read."""
+
+    async def scenario() -> None:
+        asked: list[str] = []
+        opened: list[str] = []
+
+        async def made_again_each_time(topics: set[str]) -> dict[str, str]:
+            asked.append(f"log-{len(asked)}")
+            return dict.fromkeys(topics, asked[-1])
+
+        async def start_offsets(extents: list[Any]) -> dict[tuple[str, int], tuple[int, int]]:
+            opened.extend(extent.log for extent in extents)
+            return {(e.topic, e.partition): (0, 0) for e in extents}
+
+        async with reading(
+            settings, Chunk.done, topic_ids=made_again_each_time, start_offsets=start_offsets
+        ) as app:
+
+            async def assigned() -> bool:
+                return len(app.consumer.lanes) == settings.partitions
+
+            await until(assigned, "partitions assigned")
+            assert {lane.log for lane in app.consumer.lanes.values()} == {opened[-1]}
 
     run(scenario())
 
