@@ -29,7 +29,7 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streamer import failpoint, metrics
-from streamer.broker import log_ends
+from streamer.broker import known_log_ends, log_ends
 from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
 from streamer.errors import BrokerUnavailable, Stalled, StreamerError
@@ -369,15 +369,14 @@ class ChunkConsumer(driver.Consumer):
 
         A log may end in marks of transactions, which hold no event. Whoever still fetches has
         passed by the next look whatever the broker counted at this one, so they do not add up to a
-        stall. The client that asks is not the one that is looked after. While the broker does not
+        stall. The client that asks is not the one that is looked after. Where a leader does not
         answer nothing is known to wait.
         """
         lanes = self.lanes.items()
         level = {tp: lane for tp, lane in lanes if (self.highwater(tp) or 0) <= lane.unfinished}
         ends: Mapping[tuple[str, int], int] = {}
-        with suppress(BrokerUnavailable, TimeoutError):
-            async with asyncio.timeout(seconds):
-                ends = await log_ends(self.settings.broker, level)
+        with suppress(BrokerUnavailable):
+            ends = await known_log_ends(self.settings.broker, level, seconds)
         for tp, lane in level.items():
             lane.end = ends.get(tp, 0)
 
