@@ -12,8 +12,6 @@ each partition.
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -28,21 +26,20 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 from mode.utils.futures import notify
 
-from streamer import failpoint, metrics
+from streamer import failpoint
 from streamer.broker import known_log_ends, log_ends
 from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
-from streamer.errors import BrokerUnavailable, Stalled, StreamerError
+from streamer.errors import BrokerUnavailable, StreamerError
 from streamer.fetched import Fetched
 from streamer.lane import Lane
 from streamer.settings import Settings
 from streamer.state.birth import Extent
+from streamer.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
 MEMBERSHIP_LOOK_SECONDS = 1.0
-STALLED_STAYS_SECONDS = 10.0
-"""How long a process that has stalled stays, for its metrics to be read once more."""
 CROWDED_POLL_SECONDS = 0.01
 """How long a fetch may wait while a full partition waits for room."""
 
@@ -343,25 +340,15 @@ class ChunkConsumer(driver.Consumer):
 
     @Service.task
     async def _watch_progress(self) -> None:
-        """Ends the process when partitions are assigned and nothing moves though events wait, or
-        where to read from can't be found out: Faust has been seen to idle for ever, and a process
-        that does not run is at least restarted."""
-        limit = self.settings.stall_timeout_seconds
-        interval = min(5.0, limit / 3)
-        async for _ in self.itertimer(interval, name="progress"):
-            if stalled := self._stalled(time.monotonic() - limit):
-                metrics.STALLS.inc()
-                log.critical(
-                    "stalled: events wait and nothing moves; ending the process",
-                    topic=stalled.topic,
-                    partition=stalled.partition,
-                    waiting=self.lag().get(stalled),
-                    seconds=round(limit),
-                )
-                _end_soon()
-                return
-            if self._asking is None or self._asking.done():
-                self._asking = self.add_future(self._ask_for_ends(interval / 2))
+        """Shows the watchdog which partitions should move, and has it end the process where one
+        does not: Faust has been seen to idle for ever, and a process that does not run is at least
+        restarted."""
+        with Watchdog(self.app, self.settings.stall_timeout_seconds) as watchdog:
+            interval = watchdog.interval_seconds
+            async for _ in self.itertimer(interval, name="progress"):
+                watchdog.show(self._should_move())
+                if self._asking is None or self._asking.done():
+                    self._asking = self.add_future(self._ask_for_ends(interval / 2))
 
     async def _ask_for_ends(self, seconds: float) -> None:
         """Learns from the broker, within these seconds, where partitions end that seem to be read
@@ -380,21 +367,12 @@ class ChunkConsumer(driver.Consumer):
         for tp, lane in level.items():
             lane.end = ends.get(tp, 0)
 
-    def _stalled(self, since: float) -> TP | None:
-        """A partition that has not moved since then and should have."""
+    def _should_move(self) -> dict[str, float]:
+        """When each partition moved last in which events wait, or of which it is not yet known
+        where to read from."""
         lag = self.lag()
-        for tp, lane in self.lanes.items():
-            if not lag[tp]:
-                lane.moved_at = time.monotonic()
-        still = {tp: lane.moved_at for tp, lane in self.lanes.items()} | self._opening
-        return next((tp for tp, moved_at in still.items() if moved_at < since), None)
-
-
-def _end_soon() -> None:
-    """Ends the process from a thread of its own, whatever the event loop does from then on."""
-    end = threading.Timer(STALLED_STAYS_SECONDS, os._exit, (Stalled.exit_code,))
-    end.daemon = True
-    end.start()
+        waiting = {tp: lane.moved_at for tp, lane in self.lanes.items() if lag[tp]}
+        return {f"{tp.topic}/{tp.partition}": at for tp, at in (waiting | self._opening).items()}
 
 
 class _Handle:

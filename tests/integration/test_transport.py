@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -14,7 +17,7 @@ import pytest
 from kafka import TopicPartition
 from prometheus_client import REGISTRY
 
-from streamer import transport
+from streamer import watchdog
 from streamer.broker import administrator
 from streamer.chunk import Chunk
 from streamer.embedded import valkey
@@ -365,8 +368,8 @@ def test_a_rebalance_in_the_middle_of_chunks_loses_nothing(settings: Settings) -
     run(scenario())
 
 
-async def _begun(chunks: list[Chunk]) -> bool:
-    return bool(chunks)
+async def _begun(what: list[Any]) -> bool:
+    return bool(what)
 
 
 def test_a_worker_that_makes_no_progress_counts_it_and_ends_with_a_code_of_its_own(
@@ -389,8 +392,7 @@ def test_a_partition_stalls_whose_fetches_have_ceased_before_anything_came(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client itself hears of nothing more; those of the brokers do that are not down."""
-    ended = asyncio.Event()
-    monkeypatch.setattr(transport, "_end_soon", ended.set)
+    monkeypatch.setattr(watchdog, "STALLED_STAYS_SECONDS", 0.0)
     counted = REGISTRY.get_sample_value("streamer_stalls_total") or 0
 
     async def scenario() -> None:
@@ -403,14 +405,65 @@ def test_a_partition_stalls_whose_fetches_have_ceased_before_anything_came(
             fetcher = thread._consumer._fetcher
             thread.thread_loop.call_soon_threadsafe(fetcher._fetch_task.cancel)
             await asyncio.sleep(2 * quick.stall_timeout_seconds)
-            assert not ended.is_set(), "nothing waits"
+            assert not app.ending.is_set(), "nothing waits"
             await fill(quick, 0)
-            await ended.wait()
+            await app.ending.wait()
+            assert isinstance(app.failure, Stalled)
             (waiting,) = [n for tp, n in app.consumer.lag().items() if tp.partition == 0]
             assert waiting == RECORDS
 
     run(scenario())
     assert REGISTRY.get_sample_value("streamer_stalls_total") == counted + 1
+
+
+def test_an_event_loop_that_stands_still_is_noticed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call does not come back; the thread that ends the process does not need the loop."""
+    monkeypatch.setattr(watchdog, "STALLED_STAYS_SECONDS", 0.0)
+    monkeypatch.setattr(watchdog, "ENDING_SECONDS", 0.0)
+    left_with: list[BaseException | None] = []
+    left = threading.Event()
+
+    def leave(failure: BaseException | None) -> None:
+        left_with.append(failure)
+        left.set()
+
+    monkeypatch.setattr(watchdog, "leave", leave)
+
+    async def scenario() -> None:
+        quick = settings.model_copy(update={"stall_timeout_seconds": 2.0})
+        await fill(quick, 0)
+        noticed: list[bool] = []
+
+        def hang(_: Chunk) -> None:
+            noticed.append(left.wait(HARD_LIMIT_SECONDS))
+
+        async with reading(quick, hang):
+            await until(lambda: _begun(noticed), "the loop running again")
+        assert noticed[0]
+
+    run(scenario())
+    assert str(left_with[0]) == "the event loop has not moved for 2 s"
+
+
+def test_a_worker_that_was_stopped_for_long_goes_on(broker_address: str, tmp_path: Path) -> None:
+    """Its clock has moved meanwhile, while an event waited and nothing else could move."""
+    redis, url = valkey(tmp_path)
+    settings = own_group(broker_address, url, stall_timeout_seconds=5.0)
+    with redis, running(settings, tmp_path, "worker") as (worker,):
+        redis.send(signal.SIGSTOP)
+        asyncio.run(write(settings, USER_BEHAVIOUR.name, [purchase("late")]))
+        waiting = partial(metric, [worker.port], "streamer_lag_records")
+        wait_until(lambda: waiting() == 1, "the event fetched")
+        worker.child.send(signal.SIGSTOP)
+        time.sleep(2 * settings.stall_timeout_seconds)
+        worker.child.send(signal.SIGCONT)
+        time.sleep(settings.stall_timeout_seconds / 3)
+        redis.send(signal.SIGCONT)
+        wait_until(lambda: waiting() == 0, "the event done")
+        assert worker.child.alive
+        assert metric([worker.port], "streamer_stalls_total") == 0
 
 
 def test_a_worker_without_anything_to_do_does_not_count_as_stalled(

@@ -200,7 +200,7 @@ class Reader:
         return asyncio.run(all_of())
 
 
-OTHER = TP("topic", 1)
+OTHER, THIRD = TP("topic", 1), TP("topic", 2)
 
 
 def lane(position: int, resume: int = 0) -> Lane:
@@ -248,14 +248,13 @@ def test_what_waits_is_what_the_client_or_the_broker_has_heard_of() -> None:
     assert reader.lag() == {PARTITION: 0}
 
 
-@pytest.mark.parametrize(("waiting", "opening"), [(0, False), (3, False), (0, True)])
-def test_a_partition_stalls_that_has_events_or_is_still_to_be_opened(
-    waiting: int, opening: bool
-) -> None:
-    mine = lane(10)
+def test_a_partition_should_move_that_has_events_or_is_still_to_be_opened() -> None:
+    mine, level = lane(10), lane(10)
     mine.moved_at = 100.0
-    reader = Reader({PARTITION: mine}, {})
-    reader._opening = {OTHER: 100.0} if opening else {}
-    reader.lag = lambda: {PARTITION: waiting}
-    stalled = ChunkConsumer._stalled(cast(ChunkConsumer, reader), 200.0)
-    assert stalled == (OTHER if opening else PARTITION if waiting else None)
+    reader = Reader({PARTITION: mine, THIRD: level}, {})
+    reader._opening = {OTHER: 200.0}
+    reader.lag = lambda: {PARTITION: 3, THIRD: 0}
+    assert ChunkConsumer._should_move(cast(ChunkConsumer, reader)) == {
+        f"{PARTITION.topic}/{PARTITION.partition}": 100.0,
+        f"{OTHER.topic}/{OTHER.partition}": 200.0,
+    }
