@@ -11,11 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import structlog
+
 from streamer import failpoint
 from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.state.keys import watermark
 from streamer.state.layout import ITEM
+from streamer.state.scripts import plain
 from streamer.state.store import Store
+
+log = structlog.get_logger(__name__)
 
 COUNTED = ("i", "k")
 """The phases of a log whose events are counted: items, then kin."""
@@ -130,20 +135,35 @@ def _checked(extent: Extent, behind: int, ahead: int) -> int:
 async def _ensure_born(
     store: Store, extents: list[Extent], if_empty: IfEmpty, others: Iterable[str]
 ) -> Birth:
-    """How the store was born, if not before then by this call: every worker goes by that, also for
-    partitions that it holds only later."""
-    record = await store.client.hgetall(store.keys.birth)
+    """How the store was born, if not before then by this call: every worker goes by that, whatever
+    it was told itself, also for partitions that it holds only later."""
+    record: Mapping[Any, Any] = await store.client.hgetall(store.keys.birth)
     if not record:
         if if_empty == "stop":
             _check_new(extents)
-        own = {"shards": store.keys.shards, "schema": ITEM.schema, "if_empty": if_empty}
-        logs = {*others, *(extent.log for extent in extents)}
-        mapping: dict[Any, Any] = {**own, **{f"met:{log}": 1 for log in logs}}
-        await store.client.hset(store.keys.birth, mapping=mapping)
-        failpoint.passing("born")
-        record = await store.client.hgetall(store.keys.birth)
+        record = await _give_birth(store, if_empty, {*others, *(e.log for e in extents)})
     _check_born(record, store)
-    return _birth(record)
+    birth = _birth(record)
+    if if_empty not in ("stop", birth.if_empty):
+        log.warning(
+            f"--{if_empty} has no effect: this store was born {_HOW.get(birth.if_empty, 'before')}; "
+            "to begin anew stop all workers, empty Redis and start them with the same option"
+        )
+    return birth
+
+
+_HOW = {"stop": "without it", "rebuild": "with --rebuild", "from-now": "with --from-now"}
+
+
+async def _give_birth(store: Store, if_empty: IfEmpty, logs: Iterable[str]) -> dict[bytes, bytes]:
+    """The record of the store's birth: this one, or that of whoever was first."""
+    own = {"shards": store.keys.shards, "schema": ITEM.schema, "if_empty": if_empty}
+    fields = {**own, **{f"met:{log}": 1 for log in logs}}
+    client: Any = store.client
+    flat = [part for pair in fields.items() for part in pair]
+    found = await client.eval(plain("born"), 1, store.keys.birth, *flat)
+    failpoint.passing("born")
+    return dict(zip(found[::2], found[1::2], strict=True))
 
 
 def _birth(record: Mapping[Any, Any]) -> Birth:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.settings import Settings
@@ -47,6 +48,25 @@ def test_an_empty_redis_behind_a_running_group_is_a_beginning_only_if_told(
             await opened(store, 60)
         assert await opened(store, 60, if_empty) == start
         assert await opened(store, 60) == start
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_of_workers_that_were_told_differently_the_first_decides_for_all(redis_url: str) -> None:
+    """They look at the same time, and find the store empty. The other says that it was not heard."""
+    starts: dict[str, int] = {"from-now": 60, "rebuild": 3}
+
+    async def work(store: Store) -> None:
+        with structlog.testing.capture_logs() as logs:
+            first, second = await asyncio.gather(
+                opened(store, 60, "from-now"), opened(store, 60, "rebuild")
+            )
+        record = await store.client.hgetall(store.keys.birth)
+        decided = record[b"if_empty"].decode()
+        assert first == second == starts[decided]
+        (said,) = [entry["event"] for entry in logs]
+        (other,) = starts.keys() - {decided}
+        assert said.startswith(f"--{other} has no effect: this store was born with --{decided};")
 
     on_a_fresh_store(redis_url, work)
 
