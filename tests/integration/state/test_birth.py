@@ -13,10 +13,9 @@ import structlog
 
 from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.settings import Settings
-from streamer.state.birth import Extent, IfEmpty, open_logs
+from streamer.state.birth import SCHEMAS, Extent, IfEmpty, open_logs
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
-from streamer.state.layout import ITEM
 from streamer.state.store import Store
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from streamer.worker import Worker
@@ -78,18 +77,28 @@ def test_a_group_without_commits_begins_where_the_log_does(redis_url: str) -> No
     on_a_fresh_store(redis_url, work)
 
 
+@pytest.mark.parametrize("field", SCHEMAS)
 @pytest.mark.parametrize(
-    ("schema", "what_to_do"),
-    [(ITEM.schema + 1, "run the newer one"), (ITEM.schema - 1, "start with --rebuild")],
+    ("away", "what_to_do"), [(1, "run the newer one"), (-100, "start with --rebuild")]
 )
 def test_a_store_of_a_schema_that_can_not_be_read_is_refused(
-    redis_url: str, schema: int, what_to_do: str
+    redis_url: str, field: str, away: int, what_to_do: str
 ) -> None:
     async def work(store: Store) -> None:
         await opened(store, None)
-        await store.client.hset(store.keys.birth, "schema", str(schema))
-        with pytest.raises(StoreMismatch, match=what_to_do):
+        layout = SCHEMAS[field]
+        await store.client.hset(store.keys.birth, field, str(layout.schema + away))
+        with pytest.raises(StoreMismatch, match=f"{layout.name} records .* {what_to_do}"):
             await opened(store, None)
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_a_store_that_tells_only_the_schema_of_its_items_is_opened(redis_url: str) -> None:
+    async def work(store: Store) -> None:
+        await opened(store, None)
+        await store.client.hdel(store.keys.birth, *SCHEMAS.keys() - {"schema"})
+        assert await opened(store, None) == 3
 
     on_a_fresh_store(redis_url, work)
 
