@@ -176,6 +176,18 @@ def test_what_has_not_changed_is_not_told_again(play: Callable[..., None]) -> No
     play(scenario)
 
 
+def test_a_board_that_has_forgotten_its_filings_believes_the_next_and_keeps_its_order(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        await shelf.boards.file({BOARD: [Filing(n, 9.0, START, 0.6) for n in ("a", "b")]})
+        await shelf.boards.forget_filings()
+        await shelf.boards.file({BOARD: [Filing("a", 8.0, START, 0.2)]})
+        assert await shelf.boards.candidates(BOARD, 9) == [("b", 0.6), ("a", 0.2)]
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(
     ("filings", "stands"),
     [
