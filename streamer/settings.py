@@ -67,10 +67,10 @@ class Settings(BaseSettings):
     )
 
     chunk_max_records: Count = Field(8000, description="records of one partition handled at once")
-    in_flight_max_records: Count = Field(16_000, description="records per partition not yet done")
+    in_flight_max_records: Count = Field(16_000, description="records per partition not yet scored")
     in_flight_max_bytes: Count = Field(
         32 * 2**20,
-        description="bytes of values per partition not yet done; passed by less than the last record",
+        description="bytes of values per partition not yet scored; passed by less than the last record",
     )
     batch_max_records: Count = Field(
         16_000, description="a batch of chunks of several partitions is full from here on"

@@ -32,7 +32,7 @@ from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
 from streamer.errors import BrokerUnavailable, StreamerError
 from streamer.fetched import Fetched
-from streamer.lane import Lane
+from streamer.lane import Lane, Room
 from streamer.settings import Settings
 from streamer.state.birth import Extent
 from streamer.watchdog import Watchdog
@@ -156,11 +156,11 @@ class ChunkConsumer(driver.Consumer):
 
     # Fetching
 
-    def room_bytes(self, tp: TP) -> int:
-        """How long the values of the next portion of a partition may be together. It is asked in
-        the thread of the client, where room may only have grown since the fetch was allowed."""
+    def room(self, tp: TP) -> Room:
+        """What the next portion of a partition may hold. It is asked in the thread of the client,
+        where room may only have grown since the fetch was allowed."""
         lane = self._asked.get(tp)
-        return lane.room_bytes if lane else 1
+        return lane.room if lane else Room(1, 1)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         active = active_partitions or set()

@@ -23,7 +23,6 @@ from streamer.chunk import Chunk
 from streamer.embedded import valkey
 from streamer.errors import Stalled
 from streamer.faust_app import StreamerApp
-from streamer.lane import MAX_CHUNKS
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
 from tests.support.leaders import lose_leader
@@ -42,8 +41,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::faust.exceptions.AlreadyConfigu
 
 RECORDS = 1000
 CHUNK = 50
-IN_FLIGHT = MAX_CHUNKS * CHUNK
-"""A partition holds two chunks at most, and here that many records."""
+IN_FLIGHT = 5 * CHUNK // 2
+"""A partition may hold three chunks, the last of which is cut here."""
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
 from streamer.fetched import Fetched, Fetches, Portions
-from streamer.lane import Lane
+from streamer.lane import Lane, Room
 from streamer.transport import ChunkConsumer
 
 PARTITION = TP("topic", 0)
@@ -113,7 +113,9 @@ class Endless(FetchResult):
 
 def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetched]]:
     thread = ConsumerThread.__new__(ConsumerThread)
-    cast(Any, thread).consumer = SimpleNamespace(flow_active=True, room_bytes=lambda tp: 10**9)
+    cast(Any, thread).consumer = SimpleNamespace(
+        flow_active=True, room=lambda tp: Room(10**9, 10**9)
+    )
     thread._turn, thread._fetches = 0, Fetches()
     consumer = cast(Any, SimpleNamespace(_closed=False, _fetcher=fetcher))
 
