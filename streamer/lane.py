@@ -79,7 +79,11 @@ class Lane:
         """A fetch has come that ends before this offset, with records or without."""
         if offset > self.fetched:
             self.fetched = offset
-            self.moved_at = time.monotonic()
+            self.moved()
+
+    def moved(self) -> None:
+        """Something on the way of its chunks has."""
+        self.moved_at = time.monotonic()
 
     def issue(self, chunk: Chunk) -> None:
         issued = _Issued(chunk.start, chunk.end, len(chunk), value_bytes(chunk.values))
@@ -99,14 +103,14 @@ class Lane:
             self.chunks -= 1
             self.records -= issued.records
             self.bytes -= issued.bytes
-            self.moved_at = time.monotonic()
+            self.moved()
 
     def done(self, start: int) -> None:
         self.processed(start)
         issued = self._by_start.pop(start, None)
         if issued:
             issued.done = True
-            self.moved_at = time.monotonic()
+            self.moved()
 
     def committable(self) -> int | None:
         """The offset up to which everything is done and that was not returned before. What is read

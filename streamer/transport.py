@@ -385,6 +385,9 @@ class _Handle:
         self._lane = lane
         self._message = message
 
+    def moved(self, chunk: Chunk) -> None:
+        self._lane.moved()
+
     def processed(self, chunk: Chunk) -> None:
         self._lane.processed(chunk.start)
         self._consumer._room.set()

@@ -113,6 +113,8 @@ class Lanes:
         lane.issue(chunk)
         return chunk
 
+    def moved(self, chunk: Chunk) -> None: ...
+
     def processed(self, chunk: Chunk) -> None:
         self._of(chunk).processed(chunk.start)
         self._room.set()
