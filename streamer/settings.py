@@ -123,7 +123,9 @@ class Settings(BaseSettings):
     rank_interval_seconds: Positive = Field(
         1.0, description="a board is decided at most this often"
     )
-    board_size: Count = Field(50, description="lines of a launch board")
+    board_size: Annotated[int, Field(ge=1, le=2000)] = Field(
+        50, description="lines of a launch board; a whole one is one record of Kafka"
+    )
     snapshot_every_changes: Count = Field(100, description="messages between full board snapshots")
     sweep_interval_seconds: Positive = Field(
         300.0, description="every live item is scored again within this time"
