@@ -203,7 +203,7 @@ class ChunkConsumer(driver.Consumer):
                 lane.issue(chunk)
                 failpoint.passing("fetched")
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                yield tp, self._message(tp, chunk)
+                yield tp, self._message(tp, lane, chunk)
 
     def _drop(self, tp: TP) -> None:
         """What was fetched for a lane that is gone may be of what was there before the partition was
@@ -239,7 +239,7 @@ class ChunkConsumer(driver.Consumer):
             reread=reread,
         )
 
-    def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+    def _message(self, tp: TP, lane: Lane, chunk: Chunk) -> ConsumerMessage:
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -253,7 +253,7 @@ class ChunkConsumer(driver.Consumer):
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
-        chunk.source = _Handle(self, self.lanes[tp], message)
+        chunk.source = _Handle(self, lane, message)
         return message
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

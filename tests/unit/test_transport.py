@@ -188,7 +188,8 @@ class Reader:
     def highwater(self, tp: TP) -> int:
         return self.highwaters.get(tp, 0)
 
-    def _message(self, tp: TP, chunk: Chunk) -> Chunk:
+    def _message(self, tp: TP, lane: Lane, chunk: Chunk) -> Chunk:
+        ChunkConsumer._message(cast(ChunkConsumer, self), tp, lane, chunk)
         return chunk
 
     def read(self, between: Callable[[], None] = lambda: None) -> list[tuple[TP, Chunk]]:
@@ -219,6 +220,22 @@ def test_what_was_fetched_before_a_partition_was_opened_again_is_not_taken_for_w
     assert [tp for tp, _ in found] == [PARTITION]
     assert (again.position, again.fetched) == (800, 800)
     assert reader.reopened == [OTHER], "or what it waits for would never come"
+
+
+@pytest.mark.parametrize("again", [{PARTITION: lane(3)}, {}], ids=["opened again", "gone"])
+def test_the_second_chunk_of_a_fetch_is_finished_where_it_was_issued(
+    again: dict[TP, Lane],
+) -> None:
+    """Though its partition is another's, or has begun anew, since the first was handed out."""
+    mine = lane(0, resume=5)
+    reader = Reader({PARTITION: mine}, {PARTITION: fetched(range(10), 10)})
+
+    def revoked() -> None:
+        reader.lanes = dict(again)
+
+    found = reader.read(revoked)
+    assert [(chunk.start, chunk.end) for _, chunk in found] == [(0, 5), (5, 10)]
+    assert {cast(Any, chunk.source)._lane for _, chunk in found} == {mine}
 
 
 def test_a_fetch_that_does_not_begin_where_the_last_one_ended_is_read_again() -> None:
