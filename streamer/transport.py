@@ -69,6 +69,14 @@ async def from_committed(extents: list[Extent]) -> dict[tuple[str, int], tuple[i
     return starts
 
 
+class _NothingRead(dict[TP, int | None]):
+    """What Faust last handed on of each partition: it would drop, unsaid, what lies before that,
+    although a partition may have been sought back since. Lanes see to the order."""
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+
 class ChunkConsumer(driver.Consumer):
     """Hands out chunks and commits behind them."""
 
@@ -78,6 +86,7 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.streamer_settings
+        self._read_offset = _NothingRead()
         self.lanes: dict[TP, Lane] = {}
         self._asked: dict[TP, Lane] = {}
         self._opening: dict[TP, float] = {}
@@ -114,7 +123,6 @@ class ChunkConsumer(driver.Consumer):
         for tp in self._still_wanted(partitions):
             read_from, resume = starts[tp.topic, tp.partition]
             lanes[tp] = Lane(logs[tp.topic, tp.partition], resume, read_from, *limits)
-            self._read_offset[tp] = None
             self._committed_offset[tp] = None
         if lanes:
             await self.seek_wait({tp: lane.position for tp, lane in lanes.items()})
@@ -301,11 +309,18 @@ class ChunkConsumer(driver.Consumer):
 
     # Watching
 
+    def highwater(self, tp: TP) -> int:
+        """Where the last fetch said that a partition ends; 0 where none did, or where it went to
+        another member just now."""
+        with suppress(AssertionError):
+            return super().highwater(tp) or 0
+        return 0
+
     def lag(self) -> dict[TP, int]:
         """Records of each partition that wait to be finished. A log is taken to end where the last
         fetch said, or where the broker did when it was last asked, if that is further."""
         return {
-            tp: max(0, max(self.highwater(tp) or 0, lane.end) - lane.unfinished)
+            tp: max(0, max(self.highwater(tp), lane.end) - lane.unfinished)
             for tp, lane in self.lanes.items()
         }
 
@@ -360,7 +375,7 @@ class ChunkConsumer(driver.Consumer):
         answer nothing is known to wait.
         """
         lanes = self.lanes.items()
-        level = {tp: lane for tp, lane in lanes if (self.highwater(tp) or 0) <= lane.unfinished}
+        level = {tp: lane for tp, lane in lanes if self.highwater(tp) <= lane.unfinished}
         ends: Mapping[tuple[str, int], int] = {}
         with suppress(BrokerUnavailable):
             ends = await known_log_ends(self.settings.broker, level, seconds)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faust.types import TP
 from kafka import TopicPartition
 from prometheus_client import REGISTRY
 
@@ -265,6 +266,25 @@ def test_nothing_is_committed_past_a_chunk_that_is_not_done(settings: Settings) 
         async with reading(settings, take_again):
             await until_committed(settings, [RECORDS, 0])
         assert again[0].start == chunks[2].start
+
+    run(scenario())
+
+
+def test_nothing_is_dropped_for_what_was_handed_on_before(settings: Settings) -> None:
+    """By whoever had the partition until it was sought back."""
+
+    async def scenario() -> None:
+        async with reading(settings, Chunk.done) as app:
+
+            async def assigned() -> bool:
+                return len(app.consumer.lanes) == settings.partitions
+
+            await until(assigned, "partitions assigned")
+            for tp in app.consumer.lanes:
+                app.consumer._read_offset[tp] = RECORDS
+            await fill(settings, 0)
+            await until_committed(settings, [RECORDS, 0])
+            assert app.consumer.highwater(TP("another member's", 0)) == 0
 
     run(scenario())
 
