@@ -20,6 +20,7 @@ from typing import Any
 import aiokafka
 import numpy as np
 import structlog
+from aiokafka.errors import KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -139,10 +140,13 @@ class ChunkConsumer(driver.Consumer):
         return [tp for tp in partitions if tp in assigned and tp not in self.lanes]
 
     async def extents(self, partitions: list[TP]) -> list[Extent]:
-        """The partitions as the broker has them now."""
+        """The partitions as the broker has them now. Raises BrokerUnavailable."""
         ids = await self.app.topic_ids({tp.topic for tp in partitions})
-        committed = await self._thread.committed(partitions)
-        earliest = await self.earliest_offsets(*partitions)
+        try:
+            committed = await self._thread.committed(partitions)
+            earliest = await self.earliest_offsets(*partitions)
+        except KafkaError as error:
+            raise BrokerUnavailable(f"Kafka does not tell where we stand: {error!r}") from error
         ends = await log_ends(self.settings.broker, partitions)
         return [
             Extent(tp.topic, tp.partition, ids[tp.topic], committed[tp], earliest[tp], ends[tp])

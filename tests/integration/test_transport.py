@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from faust.types import TP
 from kafka import TopicPartition
 from prometheus_client import REGISTRY
@@ -21,8 +22,9 @@ from prometheus_client import REGISTRY
 from streamer import watchdog
 from streamer.broker import administrator
 from streamer.chunk import Chunk
+from streamer.consumer_thread import ConsumerThread
 from streamer.embedded import valkey
-from streamer.errors import Stalled
+from streamer.errors import BrokerUnavailable, Stalled
 from streamer.faust_app import StreamerApp
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
@@ -285,6 +287,23 @@ def test_nothing_is_dropped_for_what_was_handed_on_before(settings: Settings) ->
             await fill(settings, 0)
             await until_committed(settings, [RECORDS, 0])
             assert app.consumer.highwater(TP("another member's", 0)) == 0
+
+    run(scenario())
+
+
+def test_a_broker_that_does_not_tell_where_the_group_stands_is_said_in_a_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unwell(self: ConsumerThread, partitions: Iterable[TP]) -> None:
+        raise GroupCoordinatorNotAvailableError
+
+    monkeypatch.setattr(ConsumerThread, "committed", unwell)
+
+    async def scenario() -> None:
+        async with reading(settings, Chunk.done) as app:
+            await app.ending.wait()
+        assert isinstance(app.failure, BrokerUnavailable)
+        assert "GroupCoordinatorNotAvailable" in str(app.failure)
 
     run(scenario())
 
