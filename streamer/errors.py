@@ -10,7 +10,7 @@
     │   ├── StoreMismatch             5   Redis was filled under other settings or by a newer streamer
     │   ├── EventsExpired             5   Redis lost writes that Kafka no longer retains
     │   └── WatermarkAhead            5   the state is ahead of the log
-    ├── Stalled                       6   partitions are assigned, events wait, nothing moves
+    ├── Stalled                       6   events wait and nothing moves, or the event loop stands still
     ├── BundleError                   7   a model bundle is missing, damaged or incompatible
     ├── CheckFailed                   8   the command ran, and what it checked is not right
     └── BadEvent                      -   one event can't be used; becomes a dead letter
