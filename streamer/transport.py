@@ -45,6 +45,13 @@ CROWDED_POLL_SECONDS = 0.01
 """How long a fetch may wait while a full partition waits for room."""
 
 
+def told(error: BaseException) -> BaseException:
+    """The error as the command line tells it: one of the client's is the broker's."""
+    if isinstance(error, KafkaError):
+        return BrokerUnavailable(f"Kafka does not answer, or refuses what we ask: {error!r}")
+    return error
+
+
 class ChunkSchema(Schema[Any, Any]):
     """Hands a chunk to the agent as it is."""
 
@@ -140,13 +147,10 @@ class ChunkConsumer(driver.Consumer):
         return [tp for tp in partitions if tp in assigned and tp not in self.lanes]
 
     async def extents(self, partitions: list[TP]) -> list[Extent]:
-        """The partitions as the broker has them now. Raises BrokerUnavailable."""
+        """The partitions as the broker has them now."""
         ids = await self.app.topic_ids({tp.topic for tp in partitions})
-        try:
-            committed = await self._thread.committed(partitions)
-            earliest = await self.earliest_offsets(*partitions)
-        except KafkaError as error:
-            raise BrokerUnavailable(f"Kafka does not tell where we stand: {error!r}") from error
+        committed = await self._thread.committed(partitions)
+        earliest = await self.earliest_offsets(*partitions)
         ends = await log_ends(self.settings.broker, partitions)
         return [
             Extent(tp.topic, tp.partition, ids[tp.topic], committed[tp], earliest[tp], ends[tp])

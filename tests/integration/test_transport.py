@@ -7,14 +7,14 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
 from kafka import TopicPartition
 from prometheus_client import REGISTRY
@@ -291,19 +291,21 @@ def test_nothing_is_dropped_for_what_was_handed_on_before(settings: Settings) ->
     run(scenario())
 
 
-def test_a_broker_that_does_not_tell_where_the_group_stands_is_said_in_a_line(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asked", ["committed", "_fetch_records", "_commit"])
+def test_what_the_broker_refuses_is_said_in_a_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
-    async def unwell(self: ConsumerThread, partitions: Iterable[TP]) -> None:
-        raise GroupCoordinatorNotAvailableError
+    async def refused(self: ConsumerThread, *_: Any, **more: Any) -> None:
+        raise TopicAuthorizationFailedError
 
-    monkeypatch.setattr(ConsumerThread, "committed", unwell)
+    monkeypatch.setattr(ConsumerThread, asked, refused)
 
     async def scenario() -> None:
+        await fill(settings, 0)
         async with reading(settings, Chunk.done) as app:
             await app.ending.wait()
         assert isinstance(app.failure, BrokerUnavailable)
-        assert "GroupCoordinatorNotAvailable" in str(app.failure)
+        assert "TopicAuthorizationFailed" in str(app.failure)
 
     run(scenario())
 
