@@ -73,6 +73,14 @@ async def from_committed(extents: list[Extent]) -> dict[tuple[str, int], tuple[i
         start = extent.earliest
         if extent.committed is not None:
             start = min(max(extent.committed, extent.earliest), extent.end)
+            if extent.committed < extent.earliest:
+                log.warning(
+                    "records have expired before they were read",
+                    topic=extent.topic,
+                    partition=extent.partition,
+                    offset=extent.committed,
+                    retained_from=extent.earliest,
+                )
         starts[extent.topic, extent.partition] = (start, start)
     return starts
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
+import structlog
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
@@ -22,7 +23,8 @@ from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
 from streamer.fetched import Fetched, Fetches, Portions
 from streamer.lane import Lane, Room
-from streamer.transport import ChunkConsumer
+from streamer.state.birth import Extent
+from streamer.transport import ChunkConsumer, from_committed
 
 PARTITION = TP("topic", 0)
 
@@ -159,6 +161,19 @@ def test_what_a_fetch_failed_with_is_raised_once() -> None:
     with pytest.raises(TopicAuthorizationFailedError):
         fetch(fetcher, {TP("a", 0)}, 1)
     assert fetch(fetcher, {TP("a", 0)}, 1) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("committed", "start", "expired"),
+    [(None, 10, False), (5, 10, True), (10, 10, False), (15, 15, False), (30, 20, False)],
+)
+def test_a_topic_without_watermarks_is_read_from_where_the_group_stands_and_what_expired_is_said(
+    committed: int | None, start: int, expired: bool
+) -> None:
+    extent = Extent("topic", 0, "log", committed, 10, 20)
+    with structlog.testing.capture_logs() as logs:
+        assert asyncio.run(from_committed([extent])) == {PARTITION: (start, start)}
+    assert bool(logs) == expired
 
 
 class Reader:
