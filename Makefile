@@ -28,7 +28,7 @@ demo: $(READY) ## real new products scored and ranked live, all on this machine 
 test: $(READY) ## the tests, but for those that take minutes (ARGS="-k board")
 	$(BIN)/python -m pytest -m "not slow and not faults" $(ARGS)
 
-faults: $(READY) ## crashes, kills and restarts, 25 minutes (ARGS="--report faults.json --chaos-events 1000000")
+faults: $(READY) ## crashes, kills and restarts, half an hour (ARGS="--report faults.json --chaos-events 1000000")
 	$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
 
 check: $(READY) ## lint, types, import contracts, generated documents

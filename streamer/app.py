@@ -57,7 +57,8 @@ async def run_worker(settings: Settings, if_empty: IfEmpty = "stop") -> None:
         lambda: sweep.run(lambda: _shards_to_sweep(app, settings)),
         Vigil(worker).run,
         follow(settings.model_store, worker.assess.judge, swap).run,
-        lambda: _watch(app, worker),
+        lambda: _watch_time(worker),
+        lambda: _watch_positions(app),
     ]
     worker.assess.shadow = shadow.see if shadow else None
     lean.settle()
@@ -118,15 +119,15 @@ def _shards_to_sweep(app: StreamerApp, settings: Settings) -> list[int]:
     return [shard for shard in range(settings.shards) if shard % partitions in mine]
 
 
-async def _watch(app: StreamerApp, worker: Worker) -> None:
+async def _watch_time(worker: Worker) -> None:
     while True:
         await worker.assess.learn_time()
         metrics.STREAM_TIME_SECONDS.set(worker.assess.clock.now())
-        _export_positions(app)
         await asyncio.sleep(CLOCK_SECONDS)
 
 
 async def _watch_positions(app: StreamerApp) -> None:
+    """Waits for no server: it is told also while Redis is away."""
     while True:
         _export_positions(app)
         await asyncio.sleep(CLOCK_SECONDS)

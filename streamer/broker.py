@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError as AioKafkaError
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from streamer.errors import BrokerUnavailable
 from streamer.settings import Settings
 from streamer.topology import TOPICS, Topic
 
+T = TypeVar("T")
+
 BOOTSTRAP_TIMEOUT_MS = 5000
-ENDS_TIMEOUT_SECONDS = 5.0
+PATIENCE_SECONDS, PAUSE_SECONDS = 10.0, 0.2
+"""How long a broker is asked again that can't tell just now, and how soon."""
+ENDS_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +62,40 @@ def administrator(broker: str) -> Iterator[KafkaAdminClient]:
 
 
 def describe(broker: str, names: Iterable[str]) -> dict[str, Described]:
-    """Topics by name, also those that do not exist. Raises BrokerUnavailable."""
+    """Topics by name, also those that do not exist. Raises BrokerUnavailable, also where the broker
+    does not say whether there is one."""
     wanted = sorted(set(names))
     with administrator(broker) as admin:
-        found = {d["name"]: d for d in admin.describe_topics(wanted) if not d["error_code"]}
+        found = _insisting(broker, lambda: _known(admin, wanted))
     return {name: _described(name, found.get(name)) for name in wanted}
+
+
+def _known(admin: KafkaAdminClient, names: list[str]) -> dict[str, dict[str, Any]]:
+    """What the broker says of those that exist. Raises KafkaError, with the topic's name, where it
+    says neither that nor that one does not."""
+    found = {}
+    for topic in admin.describe_topics(names):
+        error = for_code(topic["error_code"])
+        if error is NoError:
+            found[topic["name"]] = topic
+        elif error is not UnknownTopicOrPartitionError:
+            raise error(topic["name"])
+    return found
+
+
+def _insisting(broker: str, ask: Callable[[], T]) -> T:
+    """Asks again while the broker can't tell, as in the election of a leader."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() >= give_up:
+                raise BrokerUnavailable(
+                    f"Kafka at {broker} does not tell what topics there are ({error}); see that "
+                    "it is well and that we may describe and read our topics"
+                ) from None
+        time.sleep(PAUSE_SECONDS)
 
 
 def _described(name: str, found: dict[str, Any] | None) -> Described:
@@ -102,24 +142,51 @@ async def log_ends(
     The broker's own list of end offsets is not enough: Tansu lists where the last batch of records
     begins. Raises BrokerUnavailable.
     """
+    places = list(partitions)
+    ends = await known_log_ends(broker, places, ENDS_TIMEOUT_SECONDS)
+    if missing := [f"{topic}/{number}" for topic, number in places if (topic, number) not in ends]:
+        some = ", ".join(missing[:3])
+        raise BrokerUnavailable(f"Kafka at {broker} does not tell the last offset of {some}")
+    return ends
+
+
+async def known_log_ends(
+    broker: str, partitions: Iterable[tuple[str, int]], seconds: float
+) -> dict[tuple[str, int], int]:
+    """The same of those partitions whose leaders tell within these seconds. Raises BrokerUnavailable
+    where nobody answers at all."""
     places = [TopicPartition(*place) for place in partitions]
     if not places:
         return {}
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker, fetch_max_wait_ms=20)
+    # Whoever takes connections and does not answer must leave the others some of the time.
+    request_timeout_ms = int(1000 * seconds / (1 + len(broker.split(","))))
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker, fetch_max_wait_ms=20, request_timeout_ms=request_timeout_ms
+    )
+    ends: dict[tuple[str, int], int] = {}
     try:
-        await consumer.start()
-        consumer.assign(places)
-        listed = await consumer.end_offsets(places)
-        for place in places:
-            consumer.seek(place, listed[place])
-        async with asyncio.timeout(ENDS_TIMEOUT_SECONDS):
-            while any(consumer.highwater(place) is None for place in places):
-                await consumer.getmany(timeout_ms=20)
-        return {(p.topic, p.partition): max(listed[p], consumer.highwater(p)) for p in places}
-    except (AioKafkaError, TimeoutError) as error:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await consumer.start()
+                consumer.assign(places)
+                await _take_ends(consumer, set(places), ends)
+    except AioKafkaError as error:
         raise BrokerUnavailable(f"Kafka at {broker} does not answer ({error!r})") from None
     finally:
         await _stop(consumer)
+    return ends
+
+
+async def _take_ends(
+    consumer: AIOKafkaConsumer, left: set[TopicPartition], ends: dict[tuple[str, int], int]
+) -> None:
+    """Fetches from where partitions are said to end, and notes of each what its leader answers."""
+    while left:
+        await consumer.getmany(timeout_ms=20)
+        for place in [place for place in left if consumer.highwater(place) is not None]:
+            end = max(await consumer.position(place), consumer.highwater(place))
+            ends[place.topic, place.partition] = end
+            left.discard(place)
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

@@ -18,6 +18,8 @@ def value_bytes(values: Iterable[bytes | None]) -> int:
 class Source(Protocol):
     """Where a chunk came from, told what became of it."""
 
+    def moved(self, chunk: Chunk) -> None: ...
+
     def processed(self, chunk: Chunk) -> None: ...
 
     def done(self, chunk: Chunk) -> None: ...
@@ -54,6 +56,11 @@ class Chunk:
     def let_go(self) -> None:
         """The records are not needed any more, only where the chunk is from."""
         self.keys, self.values = [], []
+
+    def moved(self) -> None:
+        """It is on its way, or waits behind what is: nothing stands still."""
+        if self.source:
+            self.source.moved(self)
 
     def processed(self) -> None:
         """Its scores are published: its place in memory may be given to the next one."""

@@ -93,5 +93,5 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             self._turn += 1
             first = self._turn % len(order)
             order = order[first:] + order[:first]
-            room = {tp: self.consumer.room_bytes(tp) for tp in order}
+            room = {tp: self.consumer.room(tp) for tp in order}
             return await self._fetches.take(fetcher, room, max_records or 1, timeout or 0.0)

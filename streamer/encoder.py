@@ -32,6 +32,7 @@ class EncoderWorker:
         self._limits = Limits(np.inf, 0.0, settings.max_text_chars, settings.dead_letter_max_bytes)
         self._outputs = Outputs(Publisher(app.producer), settings)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work: set[Chunk] = set()
 
     def follow(self, chunk: Chunk) -> None:
         """Sends a chunk on its way beside those before it. What goes wrong ends the app."""
@@ -47,7 +48,9 @@ class EncoderWorker:
 
     async def _way(self, chunk: Chunk) -> None:
         read = wire.texts.read(chunk, self._limits)
+        self._at_work.add(chunk)
         answers = await asyncio.gather(*(self._encode(text) for text in read.events))
+        self._at_work.remove(chunk)
         chunk.processed()
         refused = [
             wire.bury(chunk, int(np.searchsorted(chunk.offsets, offset)), answer, self._limits)
@@ -59,10 +62,16 @@ class EncoderWorker:
         chunk.done()
 
     async def _encode(self, text: Text) -> Encoding | BadEvent:
+        """Texts are answered in turn: with each the chunks behind it have moved as well, of which
+        the last may take many minutes."""
+        answer: Encoding | BadEvent
         try:
-            return await self._service.encode(text)
+            answer = await self._service.encode(text)
         except BadEvent as bad:
-            return bad
+            answer = bad
+        for chunk in self._at_work:
+            chunk.moved()
+        return answer
 
     async def _bury(self, letters: list[DeadLetter]) -> None:
         for letter in letters:

@@ -3,14 +3,14 @@
     StreamerError                     exit code 1
     ├── ConfigurationError            2   a setting, file or argument is wrong
     │   └── DependencyMissing         2   an optional package is not installed
-    ├── BrokerUnavailable             3   Kafka does not answer
+    ├── BrokerUnavailable             3   Kafka does not answer, or not what was asked
     ├── RedisUnavailable              4   Redis does not answer
     ├── StateError                    5   going on would lose or double events
     │   ├── StoreEmpty                5   committed offsets, but Redis does not know this group
     │   ├── StoreMismatch             5   Redis was filled under other settings or by a newer streamer
     │   ├── EventsExpired             5   Redis lost writes that Kafka no longer retains
     │   └── WatermarkAhead            5   the state is ahead of the log
-    ├── Stalled                       6   partitions are assigned, events wait, nothing moves
+    ├── Stalled                       6   events wait and nothing moves, or the event loop stands still
     ├── BundleError                   7   a model bundle is missing, damaged or incompatible
     ├── CheckFailed                   8   the command ran, and what it checked is not right
     └── BadEvent                      -   one event can't be used; becomes a dead letter

@@ -15,7 +15,7 @@ from yarl import URL
 from streamer.broker import describe
 from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, Topic
-from streamer.transport import ChunkSchema, StartOffsets, from_committed
+from streamer.transport import ChunkSchema, StartOffsets, from_committed, told
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ class StreamerApp(faust.App):
 
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)
-        self.fail(reason)
+        self.fail(told(reason))
 
 
 async def run(app: StreamerApp) -> None:

@@ -18,6 +18,7 @@ from aiokafka.errors import CorruptRecordException
 from numpy.typing import NDArray
 
 from streamer.chunk import value_bytes
+from streamer.lane import Room
 
 Ints = NDArray[np.int64]
 
@@ -143,26 +144,27 @@ class Fetches:
         self._portions: dict[Any, Portions] = {}
 
     async def take(
-        self, fetcher: Any, room: Mapping[Any, int], most: int, timeout: float
+        self, fetcher: Any, room: Mapping[Any, Room], most: int, timeout: float
     ) -> dict[Any, Fetched]:
         """A portion of each partition of which something has come or comes within ``timeout``
-        seconds: of up to ``most`` records and about as many bytes as it has ``room`` for. Raises
-        what a fetch failed with."""
+        seconds: of up to ``most`` records, no more than it has ``room`` for, and about as many
+        bytes. Raises what a fetch failed with."""
         found = self._taken(fetcher, room, most)
         if not found and await _more(fetcher, timeout):
             found = self._taken(fetcher, room, most)
         return found
 
-    def _taken(self, fetcher: Any, room: Mapping[Any, int], most: int) -> dict[Any, Fetched]:
+    def _taken(self, fetcher: Any, room: Mapping[Any, Room], most: int) -> dict[Any, Fetched]:
         found: dict[Any, Fetched] = {}
         for gone in self._portions.keys() - fetcher._records.keys():
             del self._portions[gone]
-        for tp, most_bytes in room.items():
+        for tp, (records, most_bytes) in room.items():
             fetch = fetcher._records.get(tp)
             if fetch is None:
                 continue
             whole = isinstance(fetch, FetchResult)
-            some = self._portions_of(tp, fetch).take(most, most_bytes) if whole else None
+            portions = self._portions_of(tp, fetch) if whole else None
+            some = portions.take(min(most, records), most_bytes) if portions else None
             if not whole or not fetch.has_more():
                 del fetcher._records[tp]
                 fetcher._notify(fetcher._wait_consume_future)

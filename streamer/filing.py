@@ -56,6 +56,7 @@ class Filer:
         self._scored: list[Scored] = []
         self._chunks: list[Chunk] = []
         self._off: set[str] = set()
+        self._lost = False
 
     def add(
         self, judged: Judged, chunks: Sequence[Chunk] = (), *, everything: bool = False
@@ -71,9 +72,12 @@ class Filer:
         self._scored.append(_scored(judged, np.flatnonzero(wanted), listed))
         self._chunks += chunks
 
-    def forget(self) -> None:
-        """What was filed may be lost, or somebody else may have filed since."""
+    def forget(self, *, lost: bool = False) -> None:
+        """What was filed may be lost, or somebody else may have filed since. Where Redis has
+        ``lost`` items and not their boards, as one node of a cluster can, boards know of later
+        versions than there are: then boards are to forget, too."""
         self._off.clear()
+        self._lost |= lost
 
     async def run(self) -> None:
         """Files once per interval, for ever."""
@@ -86,6 +90,9 @@ class Filer:
         scored, self._scored = self._scored, []
         chunks, self._chunks = self._chunks, []
         by_board = filings(scored)
+        if self._lost:
+            self._lost = False
+            await patiently(self._boards.forget_filings)
         self._note_off(by_board)
         if by_board:
             failpoint.passing("filing")

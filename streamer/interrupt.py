@@ -1,4 +1,4 @@
-"""Ends tasks for certain.
+"""Ends tasks, and the process, for certain.
 
 Before Python 3.12 ``asyncio.wait_for``, which redis-py awaits with every command, loses a
 cancellation that comes in the moment it ends; a task that is cancelled once may then go on for ever.
@@ -7,9 +7,13 @@ cancellation that comes in the moment it ends; a task that is cancelled once may
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+
+from streamer.errors import StreamerError
 
 T = TypeVar("T")
 
@@ -25,6 +29,14 @@ async def cancelled(*tasks: asyncio.Future[Any]) -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def leave(failure: BaseException | None) -> NoReturn:
+    """Ends the process at once, with the line and the exit code of what it failed with."""
+    if failure:
+        print(f"error: {failure}", file=sys.stderr, flush=True)
+    code = failure.exit_code if isinstance(failure, StreamerError) else int(failure is not None)
+    os._exit(code)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

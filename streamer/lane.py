@@ -5,10 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from streamer.chunk import Chunk, value_bytes
 
 MAX_CHUNKS = 3
+
+
+class Room(NamedTuple):
+    """So many records, and values that are so long together; at least 1 each."""
+
+    records: int
+    bytes: int
 
 
 @dataclass(slots=True, eq=False)
@@ -60,18 +68,22 @@ class Lane:
         )
 
     @property
-    def room_bytes(self) -> int:
-        """How long the values of the next chunk may be together, at least 1. Its last record may
-        reach beyond that, so a lane holds less than ``max_bytes`` and one record more. What the
-        client has fetched and not handed out is beside that: ``faust_app.FETCH_BYTES``, or one
-        batch where that is larger, as it was sent, and of it one batch unpacked."""
-        return max(1, self.max_bytes - self.bytes)
+    def room(self) -> Room:
+        """What the next chunk may hold. Its last record may reach beyond the bytes, so a lane holds
+        less than ``max_bytes`` and one record more. What the client has fetched and not handed out
+        is beside that: ``faust_app.FETCH_BYTES``, or one batch where that is larger, as it was sent,
+        and of it one batch unpacked."""
+        return Room(max(1, self.max_records - self.records), max(1, self.max_bytes - self.bytes))
 
     def read_to(self, offset: int) -> None:
         """A fetch has come that ends before this offset, with records or without."""
         if offset > self.fetched:
             self.fetched = offset
-            self.moved_at = time.monotonic()
+            self.moved()
+
+    def moved(self) -> None:
+        """Something on the way of its chunks has."""
+        self.moved_at = time.monotonic()
 
     def issue(self, chunk: Chunk) -> None:
         issued = _Issued(chunk.start, chunk.end, len(chunk), value_bytes(chunk.values))
@@ -91,14 +103,14 @@ class Lane:
             self.chunks -= 1
             self.records -= issued.records
             self.bytes -= issued.bytes
-            self.moved_at = time.monotonic()
+            self.moved()
 
     def done(self, start: int) -> None:
         self.processed(start)
         issued = self._by_start.pop(start, None)
         if issued:
             issued.done = True
-            self.moved_at = time.monotonic()
+            self.moved()
 
     def committable(self) -> int | None:
         """The offset up to which everything is done and that was not returned before. What is read

@@ -67,6 +67,8 @@ class Ranker:
         for first in range(0, len(due), BOARDS_AT_ONCE):
             some = due[first : first + BOARDS_AT_ONCE]
             await asyncio.gather(*(self.decide(board) for board in some))
+            for chunk in chunks:
+                chunk.moved()
         failpoint.passing("ranked")
         for chunk in chunks:
             chunk.done()

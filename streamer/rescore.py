@@ -40,8 +40,9 @@ async def count_items(settings: Settings) -> int:
 async def rescore_everything(settings: Settings, progress: Callable[[int], None]) -> None:
     """Scores, publishes and files every item; ``progress`` is told how many are done.
 
-    Time stands still meanwhile: the scores are those at the largest event time applied. Raises
-    RedisUnavailable, BrokerUnavailable, BundleError.
+    Time stands still meanwhile: the scores are those at the largest event time applied. Workers,
+    whose clock goes on, have filed as of later; that is forgotten first. Raises RedisUnavailable,
+    BrokerUnavailable, BundleError.
     """
     keys = Keys(settings.group, settings.shards)
     judge = Judge(active(settings.model_store))
@@ -59,6 +60,7 @@ async def rescore_everything(settings: Settings, progress: Callable[[int], None]
             publisher, boards = Publisher(_Plain(producer)), Boards(client, keys)
             outputs = Outputs(publisher, settings)
             filer = Filer(boards, publisher, settings)
+            await boards.forget_filings()
             sweep = Sweep(assess, outputs, filer, boards, settings)
             await sweep.once(range(settings.shards), progress)
     finally:

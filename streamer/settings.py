@@ -67,10 +67,10 @@ class Settings(BaseSettings):
     )
 
     chunk_max_records: Count = Field(8000, description="records of one partition handled at once")
-    in_flight_max_records: Count = Field(16_000, description="records per partition not yet done")
+    in_flight_max_records: Count = Field(16_000, description="records per partition not yet scored")
     in_flight_max_bytes: Count = Field(
         32 * 2**20,
-        description="bytes of values per partition not yet done; passed by less than the last record",
+        description="bytes of values per partition not yet scored; passed by less than the last record",
     )
     batch_max_records: Count = Field(
         16_000, description="a batch of chunks of several partitions is full from here on"
@@ -123,7 +123,9 @@ class Settings(BaseSettings):
     rank_interval_seconds: Positive = Field(
         1.0, description="a board is decided at most this often"
     )
-    board_size: Count = Field(50, description="lines of a launch board")
+    board_size: Annotated[int, Field(ge=1, le=2000)] = Field(
+        50, description="lines of a launch board; a whole one is one record of Kafka"
+    )
     snapshot_every_changes: Count = Field(100, description="messages between full board snapshots")
     sweep_interval_seconds: Positive = Field(
         300.0, description="every live item is scored again within this time"

@@ -12,8 +12,6 @@ each partition.
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -22,29 +20,36 @@ from typing import Any
 import aiokafka
 import numpy as np
 import structlog
+from aiokafka.errors import KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 from mode.utils.futures import notify
 
-from streamer import failpoint, metrics
-from streamer.broker import log_ends
+from streamer import failpoint
+from streamer.broker import known_log_ends, log_ends
 from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
-from streamer.errors import BrokerUnavailable, Stalled, StreamerError
+from streamer.errors import BrokerUnavailable, StreamerError
 from streamer.fetched import Fetched
-from streamer.lane import Lane
+from streamer.lane import Lane, Room
 from streamer.settings import Settings
 from streamer.state.birth import Extent
+from streamer.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
 MEMBERSHIP_LOOK_SECONDS = 1.0
-STALLED_STAYS_SECONDS = 10.0
-"""How long a process that has stalled stays, for its metrics to be read once more."""
 CROWDED_POLL_SECONDS = 0.01
 """How long a fetch may wait while a full partition waits for room."""
+
+
+def told(error: BaseException) -> BaseException:
+    """The error as the command line tells it: one of the client's is the broker's."""
+    if isinstance(error, KafkaError):
+        return BrokerUnavailable(f"Kafka does not answer, or refuses what we ask: {error!r}")
+    return error
 
 
 class ChunkSchema(Schema[Any, Any]):
@@ -68,8 +73,24 @@ async def from_committed(extents: list[Extent]) -> dict[tuple[str, int], tuple[i
         start = extent.earliest
         if extent.committed is not None:
             start = min(max(extent.committed, extent.earliest), extent.end)
+            if extent.committed < extent.earliest:
+                log.warning(
+                    "records have expired before they were read",
+                    topic=extent.topic,
+                    partition=extent.partition,
+                    offset=extent.committed,
+                    retained_from=extent.earliest,
+                )
         starts[extent.topic, extent.partition] = (start, start)
     return starts
+
+
+class _NothingRead(dict[TP, int | None]):
+    """What Faust last handed on of each partition: it would drop, unsaid, what lies before that,
+    although a partition may have been sought back since. Lanes see to the order."""
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
 
 
 class ChunkConsumer(driver.Consumer):
@@ -81,6 +102,7 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings: Settings = self.app.streamer_settings
+        self._read_offset = _NothingRead()
         self.lanes: dict[TP, Lane] = {}
         self._asked: dict[TP, Lane] = {}
         self._opening: dict[TP, float] = {}
@@ -109,14 +131,14 @@ class ChunkConsumer(driver.Consumer):
             return
         self._opening |= dict.fromkeys(partitions, time.monotonic())
         self._dropped.difference_update(partitions)
-        starts = await self.app.start_offsets(await self.extents(partitions))
-        ids = await self.app.topic_ids({tp.topic for tp in partitions})
+        extents = await self.extents(partitions)
+        starts = await self.app.start_offsets(extents)
+        logs = {(extent.topic, extent.partition): extent.log for extent in extents}
         limits = self.settings.in_flight_max_records, self.settings.in_flight_max_bytes
         lanes = {}
         for tp in self._still_wanted(partitions):
             read_from, resume = starts[tp.topic, tp.partition]
-            lanes[tp] = Lane(ids[tp.topic], resume, read_from, *limits)
-            self._read_offset[tp] = None
+            lanes[tp] = Lane(logs[tp.topic, tp.partition], resume, read_from, *limits)
             self._committed_offset[tp] = None
         if lanes:
             await self.seek_wait({tp: lane.position for tp, lane in lanes.items()})
@@ -158,11 +180,11 @@ class ChunkConsumer(driver.Consumer):
 
     # Fetching
 
-    def room_bytes(self, tp: TP) -> int:
-        """How long the values of the next portion of a partition may be together. It is asked in
-        the thread of the client, where room may only have grown since the fetch was allowed."""
+    def room(self, tp: TP) -> Room:
+        """What the next portion of a partition may hold. It is asked in the thread of the client,
+        where room may only have grown since the fetch was allowed."""
         lane = self._asked.get(tp)
-        return lane.room_bytes if lane else 1
+        return lane.room if lane else Room(1, 1)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         active = active_partitions or set()
@@ -205,7 +227,7 @@ class ChunkConsumer(driver.Consumer):
                 lane.issue(chunk)
                 failpoint.passing("fetched")
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                yield tp, self._message(tp, chunk)
+                yield tp, self._message(tp, lane, chunk)
 
     def _drop(self, tp: TP) -> None:
         """What was fetched for a lane that is gone may be of what was there before the partition was
@@ -241,7 +263,7 @@ class ChunkConsumer(driver.Consumer):
             reread=reread,
         )
 
-    def _message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
+    def _message(self, tp: TP, lane: Lane, chunk: Chunk) -> ConsumerMessage:
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -255,7 +277,7 @@ class ChunkConsumer(driver.Consumer):
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
-        chunk.source = _Handle(self, self.lanes[tp], message)
+        chunk.source = _Handle(self, lane, message)
         return message
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -303,11 +325,18 @@ class ChunkConsumer(driver.Consumer):
 
     # Watching
 
+    def highwater(self, tp: TP) -> int:
+        """Where the last fetch said that a partition ends; 0 where none did, or where it went to
+        another member just now."""
+        with suppress(AssertionError):
+            return super().highwater(tp) or 0
+        return 0
+
     def lag(self) -> dict[TP, int]:
         """Records of each partition that wait to be finished. A log is taken to end where the last
         fetch said, or where the broker did when it was last asked, if that is further."""
         return {
-            tp: max(0, max(self.highwater(tp) or 0, lane.end) - lane.unfinished)
+            tp: max(0, max(self.highwater(tp), lane.end) - lane.unfinished)
             for tp, lane in self.lanes.items()
         }
 
@@ -342,25 +371,15 @@ class ChunkConsumer(driver.Consumer):
 
     @Service.task
     async def _watch_progress(self) -> None:
-        """Ends the process when partitions are assigned and nothing moves though events wait, or
-        where to read from can't be found out: Faust has been seen to idle for ever, and a process
-        that does not run is at least restarted."""
-        limit = self.settings.stall_timeout_seconds
-        interval = min(5.0, limit / 3)
-        async for _ in self.itertimer(interval, name="progress"):
-            if stalled := self._stalled(time.monotonic() - limit):
-                metrics.STALLS.inc()
-                log.critical(
-                    "stalled: events wait and nothing moves; ending the process",
-                    topic=stalled.topic,
-                    partition=stalled.partition,
-                    waiting=self.lag().get(stalled),
-                    seconds=round(limit),
-                )
-                _end_soon()
-                return
-            if self._asking is None or self._asking.done():
-                self._asking = self.add_future(self._ask_for_ends(interval / 2))
+        """Shows the watchdog which partitions should move, and has it end the process where one
+        does not: Faust has been seen to idle for ever, and a process that does not run is at least
+        restarted."""
+        with Watchdog(self.app, self.settings.stall_timeout_seconds) as watchdog:
+            interval = watchdog.interval_seconds
+            async for _ in self.itertimer(interval, name="progress"):
+                watchdog.show(self._should_move())
+                if self._asking is None or self._asking.done():
+                    self._asking = self.add_future(self._ask_for_ends(interval / 2))
 
     async def _ask_for_ends(self, seconds: float) -> None:
         """Learns from the broker, within these seconds, where partitions end that seem to be read
@@ -368,33 +387,23 @@ class ChunkConsumer(driver.Consumer):
 
         A log may end in marks of transactions, which hold no event. Whoever still fetches has
         passed by the next look whatever the broker counted at this one, so they do not add up to a
-        stall. The client that asks is not the one that is looked after. While the broker does not
+        stall. The client that asks is not the one that is looked after. Where a leader does not
         answer nothing is known to wait.
         """
         lanes = self.lanes.items()
-        level = {tp: lane for tp, lane in lanes if (self.highwater(tp) or 0) <= lane.unfinished}
+        level = {tp: lane for tp, lane in lanes if self.highwater(tp) <= lane.unfinished}
         ends: Mapping[tuple[str, int], int] = {}
-        with suppress(BrokerUnavailable, TimeoutError):
-            async with asyncio.timeout(seconds):
-                ends = await log_ends(self.settings.broker, level)
+        with suppress(BrokerUnavailable):
+            ends = await known_log_ends(self.settings.broker, level, seconds)
         for tp, lane in level.items():
             lane.end = ends.get(tp, 0)
 
-    def _stalled(self, since: float) -> TP | None:
-        """A partition that has not moved since then and should have."""
+    def _should_move(self) -> dict[str, float]:
+        """When each partition moved last in which events wait, or of which it is not yet known
+        where to read from."""
         lag = self.lag()
-        for tp, lane in self.lanes.items():
-            if not lag[tp]:
-                lane.moved_at = time.monotonic()
-        still = {tp: lane.moved_at for tp, lane in self.lanes.items()} | self._opening
-        return next((tp for tp, moved_at in still.items() if moved_at < since), None)
-
-
-def _end_soon() -> None:
-    """Ends the process from a thread of its own, whatever the event loop does from then on."""
-    end = threading.Timer(STALLED_STAYS_SECONDS, os._exit, (Stalled.exit_code,))
-    end.daemon = True
-    end.start()
+        waiting = {tp: lane.moved_at for tp, lane in self.lanes.items() if lag[tp]}
+        return {f"{tp.topic}/{tp.partition}": at for tp, at in (waiting | self._opening).items()}
 
 
 class _Handle:
@@ -406,6 +415,9 @@ class _Handle:
         self._consumer = consumer
         self._lane = lane
         self._message = message
+
+    def moved(self, chunk: Chunk) -> None:
+        self._lane.moved()
 
     def processed(self, chunk: Chunk) -> None:
         self._lane.processed(chunk.start)

@@ -75,7 +75,9 @@ class Worker:
         self._if_empty = "stop"
         for extent in kept:
             told = extent.earliest if extent.committed is None else extent.committed
-            resume = max(extent.earliest, min(behind[extent.topic, extent.partition], told))
+            stands = behind[extent.topic, extent.partition]
+            self.filer.forget(lost=stands < told)
+            resume = max(extent.earliest, min(stands, told))
             window = self.settings.duplicate_window_offsets if extent.phases == COUNTED else 0
             read_from = max(extent.earliest, resume - window)
             starts[extent.topic, extent.partition] = (read_from, resume)
@@ -85,7 +87,7 @@ class Worker:
         """Redis has lost writes: nothing at hand may be used any more."""
         metrics.REWINDS.inc()
         self.assess.forget_everything()
-        self.filer.forget()
+        self.filer.forget(lost=True)
 
     async def tell(self, items: Touched, chunks: Sequence[Chunk]) -> None:
         """Scores what chunks touched, publishes the scores and hands the items to be filed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 from collections.abc import Coroutine
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamer.cli.options import Broker, Group, Redis
-from streamer.errors import ConfigurationError, StreamerError
+from streamer.errors import ConfigurationError
+from streamer.interrupt import leave
 from streamer.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -131,21 +131,15 @@ def _start(broker: str | None, redis: str | None, group: str | None, **more: obj
 def _run_async(main: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
-    leaving = threading.Timer(CLOSE_SECONDS, lambda: os._exit(_exit_code(failure)))
+    leaving = threading.Timer(CLOSE_SECONDS, lambda: leave(failure))
     leaving.daemon = True
-    failure: StreamerError | None = None
+    failure: Exception | None = None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(main)
-        except StreamerError as error:
+        except Exception as error:
             failure = error
             raise
         finally:
             leaving.start()
     leaving.cancel()
-
-
-def _exit_code(failure: StreamerError | None) -> int:
-    if failure:
-        typer.echo(f"error: {failure}", err=True)
-    return failure.exit_code if failure else 0

@@ -1,6 +1,6 @@
 """A store remembers its birth, and says where each partition is to be read from.
 
-On first use a record is written with the shard count, the schema and, for every log, the offset
+On first use a record is written with the shard count, the schemas and, for every log, the offset
 from which this store has counted it. From then on a missing watermark or a missing record is not a
 beginning but a loss, and is never passed over in silence.
 """
@@ -11,16 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import structlog
+
 from streamer import failpoint
 from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.state.keys import watermark
-from streamer.state.layout import ITEM
+from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
+from streamer.state.scripts import plain
 from streamer.state.store import Store
+
+log = structlog.get_logger(__name__)
 
 COUNTED = ("i", "k")
 """The phases of a log whose events are counted: items, then kin."""
 ENCODED = ("e",)
 """The phase of a log of encodings."""
+
+SCHEMAS = {"schema": ITEM, "schema:kin": KIN, "schema:reviews": REVIEWS}
+"""By the field of the birth's record that says of which schema a store's records are."""
 
 IfEmpty = Literal["stop", "rebuild", "from-now"]
 """What to do when Redis is empty behind a group that has committed offsets: stop with an error,
@@ -130,20 +138,36 @@ def _checked(extent: Extent, behind: int, ahead: int) -> int:
 async def _ensure_born(
     store: Store, extents: list[Extent], if_empty: IfEmpty, others: Iterable[str]
 ) -> Birth:
-    """How the store was born, if not before then by this call: every worker goes by that, also for
-    partitions that it holds only later."""
-    record = await store.client.hgetall(store.keys.birth)
+    """How the store was born, if not before then by this call: every worker goes by that, whatever
+    it was told itself, also for partitions that it holds only later."""
+    record: Mapping[Any, Any] = await store.client.hgetall(store.keys.birth)
     if not record:
         if if_empty == "stop":
             _check_new(extents)
-        own = {"shards": store.keys.shards, "schema": ITEM.schema, "if_empty": if_empty}
-        logs = {*others, *(extent.log for extent in extents)}
-        mapping: dict[Any, Any] = {**own, **{f"met:{log}": 1 for log in logs}}
-        await store.client.hset(store.keys.birth, mapping=mapping)
-        failpoint.passing("born")
-        record = await store.client.hgetall(store.keys.birth)
+        record = await _give_birth(store, if_empty, {*others, *(e.log for e in extents)})
     _check_born(record, store)
-    return _birth(record)
+    birth = _birth(record)
+    if if_empty not in ("stop", birth.if_empty):
+        log.warning(
+            f"--{if_empty} has no effect: this store was born {_HOW.get(birth.if_empty, 'before')}; "
+            "to begin anew stop all workers, empty Redis and start them with the same option"
+        )
+    return birth
+
+
+_HOW = {"stop": "without it", "rebuild": "with --rebuild", "from-now": "with --from-now"}
+
+
+async def _give_birth(store: Store, if_empty: IfEmpty, logs: Iterable[str]) -> dict[bytes, bytes]:
+    """The record of the store's birth: this one, or that of whoever was first."""
+    fields: dict[str, str | int] = {"shards": store.keys.shards, "if_empty": if_empty}
+    fields |= {field: layout.schema for field, layout in SCHEMAS.items()}
+    fields |= {f"met:{log}": 1 for log in logs}
+    client: Any = store.client
+    flat = [part for pair in fields.items() for part in pair]
+    found = await client.eval(plain("born"), 1, store.keys.birth, *flat)
+    failpoint.passing("born")
+    return dict(zip(found[::2], found[1::2], strict=True))
 
 
 def _birth(record: Mapping[Any, Any]) -> Birth:
@@ -163,20 +187,27 @@ def _check_new(extents: Sequence[Extent]) -> None:
 
 
 def _check_born(record: Mapping[Any, Any], store: Store) -> None:
-    shards, schema = int(record[b"shards"]), int(record[b"schema"])
+    shards = int(record[b"shards"])
     if shards != store.keys.shards:
         raise StoreMismatch(
             f"this store was born with {shards} shards; set STREAMER_SHARDS={shards}, or use "
             "another group or Redis"
         )
-    if schema > ITEM.schema:
+    for field, layout in SCHEMAS.items():
+        # A store that is older than the other two fields tells only that of items.
+        _check_schema(layout, int(record.get(field.encode(), layout.schema)))
+
+
+def _check_schema(layout: Layout, schema: int) -> None:
+    if schema > layout.schema:
         raise StoreMismatch(
-            f"this store has schema {schema}, this streamer writes {ITEM.schema}; run the newer one"
+            f"this store has {layout.name} records of schema {schema}, this streamer writes "
+            f"{layout.schema}; run the newer one"
         )
-    if schema not in {ITEM.schema, *dict(ITEM.older)}:
+    if schema not in {layout.schema, *dict(layout.older)}:
         raise StoreMismatch(
-            f"this store has schema {schema}, which this streamer can't carry over to "
-            f"{ITEM.schema}; empty Redis and start with --rebuild"
+            f"this store has {layout.name} records of schema {schema}, which this streamer can't "
+            f"carry over to {layout.schema}; empty Redis and start with --rebuild"
         )
 
 

@@ -71,6 +71,12 @@ class Boards:
             pipeline.hdel(self._key(board, "filed"), *ids)
         await pipeline.execute()
 
+    async def forget_filings(self) -> None:
+        """Forgets by which version and as of when items were filed: whoever files one next is
+        believed. Where they stand is kept. May be repeated."""
+        for board in await self.names():
+            await self._client.unlink(self._key(board, "filed"))
+
     async def names(self) -> list[str]:
         """Every board that was ever filed on."""
         found: set[Any] = await self._client.smembers(self._keys.boards)

@@ -105,8 +105,6 @@ class KinTable:
 
     def put(self, ids: Sequence[str], entries: Sequence[bytes | None]) -> None:
         """Takes in records just read or written; None stands for a relative without a record."""
-        if len(self._row) + len(ids) > _SIZE:
-            self.clear()
         new = [kin for kin in ids if kin not in self._row]
         if new:
             self._add(new)
@@ -126,13 +124,21 @@ class KinTable:
         self._read_at = _grown(self._read_at, len(self._names), 0.0)
         self._complete()
 
+    def _bound(self) -> None:
+        """Only before relatives are asked for: those of one batch may be more than the table is to
+        hold, and must be at hand together."""
+        if len(self._row) > _SIZE:
+            self.clear()
+
     async def meet(self, store: Store, families: Families) -> None:
         """Reads what of these families is not at hand, however old what is."""
+        self._bound()
         while missing := self._missing(self._places(families)):
             self.put(list(missing), await store.read("k", list(missing)))
 
     async def ensure(self, store: Store, families: Families, channels: Ints) -> None:
         """Reads what of these relatives and channels is not at hand or was read too long ago."""
+        self._bound()
         while stale := self._stale(families, channels):
             self.put(stale, await store.read("k", stale))
 

@@ -14,9 +14,9 @@ from streamer.broker import describe, log_ends
 from streamer.replay.record import TimedRecord
 from streamer.replay.sources.complete_journey import CompleteJourney
 from streamer.settings import Settings
+from streamer.state.birth import SCHEMAS
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
-from streamer.state.layout import ITEM
 from streamer.topology import ENCODINGS, NEW_ITEMS, USER_BEHAVIOUR
 from tests.faults import results
 from tests.faults.asked import asked
@@ -133,7 +133,8 @@ def expected_birth(
 ) -> dict[str, str]:
     """The whole record: how the store was born, and where each partition begins, 0 unless told."""
     found = describe(settings.broker, [settings.topic(topic.name) for topic in APPLIED])
-    record = {"shards": str(settings.shards), "schema": str(ITEM.schema), "if_empty": if_empty}
+    record = {"shards": str(settings.shards), "if_empty": if_empty}
+    record |= {field: str(layout.schema) for field, layout in SCHEMAS.items()}
     for name, topic in found.items():
         record[f"met:{topic.log}"] = "1"
         for partition in range(settings.partitions):

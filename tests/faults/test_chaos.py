@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from streamer.broker import administrator, create_topics, describe
-from streamer.embedded import broker
 from streamer.errors import BrokerUnavailable
 from streamer.replay.record import TimedRecord
 from streamer.replay.sources.complete_journey import CompleteJourney
@@ -24,32 +21,12 @@ from tests.faults import results
 from tests.faults.asked import asked
 from tests.faults.chaos import feed, go_through, group, items, quiet, settled_differences, through
 from tests.faults.fleet import Fleet, come_and_go, hold_up, kill_one
-from tests.faults.servers import KAFKA, NO_KAFKA, Kafka, Redis
+from tests.faults.servers import Kafka, Redis
 from tests.support.processes import call, own_group, until, wait_until
 
 pytestmark = pytest.mark.faults
 
 DAY = 92
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    if not KAFKA:
-        pytest.skip(NO_KAFKA)
-    server = Kafka(tmp_path_factory.mktemp("kafka"))
-    yield server
-    server.child.stop()
-
-
-@pytest.fixture(scope="module", params=["embedded", "kafka"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A broker of either kind."""
-    if request.param == "kafka":
-        yield request.getfixturevalue("kafka").address
-        return
-    child, found = broker(tmp_path_factory.mktemp("broker"))
-    yield found
-    child.stop()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +58,7 @@ def test_a_worker_wakes_up_after_it_was_given_up(
 
 @pytest.mark.parametrize("lose_seconds", [0.0, 1.0], ids=["whole", "last second lost"])
 def test_redis_is_killed_and_comes_back(
-    broker_address: str,
+    address: str,
     redis_url: str,
     tmp_path: Path,
     sales: list[TimedRecord],
@@ -94,7 +71,7 @@ def test_redis_is_killed_and_comes_back(
         lost.append(await redis.restart(fleet.rng.uniform(0.5, 3), lose_seconds))
 
     try:
-        settings = group(broker_address, redis.url)
+        settings = group(address, redis.url)
         go_through(settings, redis_url, tmp_path, sales, 2, [restart] * asked.rounds)
         assert not lose_seconds or any(lost)
     finally:

@@ -26,6 +26,7 @@ SHARDS = 4
 TIMES = (1, 2, 3, 5, 8)
 KAFKA_SESSION_SECONDS = 6.0
 """The shortest that Kafka allows."""
+KAFKA_TIMES = 3
 FEW = {"born": (1,), "start-decided": (1, 2, 4), "watermarks-begun": (1, 2, 4)}
 OFTEN_ENOUGH = ("encodings", "filing", "filed", "announced", "committing", "committed", "decided")
 FEW |= dict.fromkeys((*OFTEN_ENOUGH, "told", "marked"), (1, 2))
@@ -40,7 +41,7 @@ CASES = [
     if point not in EXPIRY
     for time in (SCRIPTS if point == "script" else FEW.get(point, TIMES))
 ]
-CASES += [replace(case, on_kafka=True) for case in CASES if case.time == 1]
+CASES += [replace(case, on_kafka=True) for case in CASES if case.time <= KAFKA_TIMES]
 ALWAYS = {"script:3", "items:2", "scores:2", "filed:1", "committing:1", "decided:2"}
 ALWAYS |= {"sent:1 on Kafka", "committed:1 on Kafka"}
 """Tried in every test run, the others by `make faults`."""

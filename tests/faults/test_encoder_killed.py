@@ -39,9 +39,9 @@ def reviews() -> list[TimedRecord]:
 
 
 def test_encoder_and_worker_are_killed(
-    broker_address: str, redis_url: str, tmp_path: Path, reviews: list[TimedRecord]
+    address: str, redis_url: str, tmp_path: Path, reviews: list[TimedRecord]
 ) -> None:
-    settings = group(broker_address, redis_url)
+    settings = group(address, redis_url)
 
     async def scenario() -> None:
         encoders = Fleet(settings, tmp_path, 1, asked.seed, "encoder", (TEXTS,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,21 +11,14 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
-from tests.faults.servers import KAFKA, NO_KAFKA, Kafka
+from tests.faults.servers import Kafka
 from tests.support.processes import metric, own_group, running, wait_until
 from tests.support.shop import purchase
 
-pytestmark = [pytest.mark.faults, pytest.mark.skipif(not KAFKA, reason=NO_KAFKA)]
+pytestmark = pytest.mark.faults
 
 STALL_SECONDS = 3.0
 TRANSACTIONS = 3
-
-
-@pytest.fixture
-def kafka(tmp_path: Path) -> Iterator[Kafka]:
-    server = Kafka(tmp_path)
-    yield server
-    server.child.stop()
 
 
 async def sell(settings: Settings) -> None:

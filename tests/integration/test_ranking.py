@@ -165,6 +165,28 @@ def test_every_round_looks_again_how_much_was_ever_told(play: Callable[..., None
     play(scenario)
 
 
+def test_boards_that_take_long_to_decide_are_seen_to_move(play: Callable[..., None]) -> None:
+    """Their chunk is done when all of them are."""
+
+    async def scenario(shelf: Shelf) -> None:
+        happened: list[str] = []
+        chunk = replace(chunk_of([b""] * 20), keys=[f"{n}".encode() for n in range(20)])
+        chunk.source = cast(
+            Any,
+            SimpleNamespace(
+                processed=lambda _: None,
+                moved=lambda _: happened.append("moved"),
+                done=lambda _: happened.append("done"),
+            ),
+        )
+        ranker = shelf.ranker()
+        ranker.note(chunk)
+        await ranker.decide_due()
+        assert happened == ["moved", "moved", "moved", "done"]
+
+    play(scenario)
+
+
 def test_what_has_not_changed_is_not_told_again(play: Callable[..., None]) -> None:
     async def scenario(shelf: Shelf) -> None:
         await shelf.file("a")
@@ -172,6 +194,18 @@ def test_what_has_not_changed_is_not_told_again(play: Callable[..., None]) -> No
         await ranker.decide(BOARD)
         await ranker.decide(BOARD)
         assert len(shelf.told) == 1
+
+    play(scenario)
+
+
+def test_a_board_that_has_forgotten_its_filings_believes_the_next_and_keeps_its_order(
+    play: Callable[..., None],
+) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        await shelf.boards.file({BOARD: [Filing(n, 9.0, START, 0.6) for n in ("a", "b")]})
+        await shelf.boards.forget_filings()
+        await shelf.boards.file({BOARD: [Filing("a", 8.0, START, 0.2)]})
+        assert await shelf.boards.candidates(BOARD, 9) == [("b", 0.6), ("a", 0.2)]
 
     play(scenario)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -11,18 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+from faust.types import TP
 from kafka import TopicPartition
 from prometheus_client import REGISTRY
 
-from streamer import transport
+from streamer import watchdog
 from streamer.broker import administrator
 from streamer.chunk import Chunk
+from streamer.consumer_thread import ConsumerThread
 from streamer.embedded import valkey
-from streamer.errors import Stalled
+from streamer.errors import BrokerUnavailable, Stalled
 from streamer.faust_app import StreamerApp
-from streamer.lane import MAX_CHUNKS
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
+from tests.support.leaders import lose_leader
 from tests.support.logs import write
 from tests.support.processes import (
     HARD_LIMIT_SECONDS,
@@ -38,8 +44,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::faust.exceptions.AlreadyConfigu
 
 RECORDS = 1000
 CHUNK = 50
-IN_FLIGHT = MAX_CHUNKS * CHUNK
-"""A partition holds two chunks at most, and here that many records."""
+IN_FLIGHT = 5 * CHUNK // 2
+"""A partition may hold three chunks, the last of which is cut here."""
 
 
 @pytest.fixture
@@ -64,10 +70,13 @@ async def fill(settings: Settings, *partitions: int) -> None:
 
 @asynccontextmanager
 async def reading(
-    settings: Settings, take: Callable[[Chunk], object]
+    settings: Settings, take: Callable[[Chunk], object], **instead: Any
 ) -> AsyncIterator[StreamerApp]:
-    """A member of the group whose only agent hands every chunk to ``take``."""
+    """A member of the group whose only agent hands every chunk to ``take``; it has these methods
+    ``instead``."""
     app = StreamerApp(settings.group, settings)
+    for name, method in instead.items():
+        setattr(app, name, method)
 
     @app.agent(app.chunks(USER_BEHAVIOUR), name="reader")  # type: ignore[untyped-decorator]
     async def reader(stream: Any) -> None:
@@ -263,6 +272,44 @@ def test_nothing_is_committed_past_a_chunk_that_is_not_done(settings: Settings) 
     run(scenario())
 
 
+def test_nothing_is_dropped_for_what_was_handed_on_before(settings: Settings) -> None:
+    """By whoever had the partition until it was sought back."""
+
+    async def scenario() -> None:
+        async with reading(settings, Chunk.done) as app:
+
+            async def assigned() -> bool:
+                return len(app.consumer.lanes) == settings.partitions
+
+            await until(assigned, "partitions assigned")
+            for tp in app.consumer.lanes:
+                app.consumer._read_offset[tp] = RECORDS
+            await fill(settings, 0)
+            await until_committed(settings, [RECORDS, 0])
+            assert app.consumer.highwater(TP("another member's", 0)) == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("asked", ["committed", "_fetch_records", "_commit"])
+def test_what_the_broker_refuses_is_said_in_a_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    async def refused(self: ConsumerThread, *_: Any, **more: Any) -> None:
+        raise TopicAuthorizationFailedError
+
+    monkeypatch.setattr(ConsumerThread, asked, refused)
+
+    async def scenario() -> None:
+        await fill(settings, 0)
+        async with reading(settings, Chunk.done) as app:
+            await app.ending.wait()
+        assert isinstance(app.failure, BrokerUnavailable)
+        assert "TopicAuthorizationFailed" in str(app.failure)
+
+    run(scenario())
+
+
 def test_a_rewound_partition_is_read_again_from_there(settings: Settings) -> None:
     async def scenario() -> None:
         await fill(settings, 0)
@@ -285,6 +332,34 @@ def test_a_rewound_partition_is_read_again_from_there(settings: Settings) -> Non
             await until_committed(settings, [RECORDS, 0])
         turn = next(n for n, chunk in enumerate(chunks) if n and chunk.start == CHUNK and n > 3)
         assert [c.start for c in chunks[turn:]] == list(range(CHUNK, RECORDS, CHUNK))
+
+    run(scenario())
+
+
+def test_a_partition_belongs_to_the_log_that_its_start_was_asked_of(settings: Settings) -> None:
+    """Though the topic be made again before it is read."""
+
+    async def scenario() -> None:
+        asked: list[str] = []
+        opened: list[str] = []
+
+        async def made_again_each_time(topics: set[str]) -> dict[str, str]:
+            asked.append(f"log-{len(asked)}")
+            return dict.fromkeys(topics, asked[-1])
+
+        async def start_offsets(extents: list[Any]) -> dict[tuple[str, int], tuple[int, int]]:
+            opened.extend(extent.log for extent in extents)
+            return {(e.topic, e.partition): (0, 0) for e in extents}
+
+        async with reading(
+            settings, Chunk.done, topic_ids=made_again_each_time, start_offsets=start_offsets
+        ) as app:
+
+            async def assigned() -> bool:
+                return len(app.consumer.lanes) == settings.partitions
+
+            await until(assigned, "partitions assigned")
+            assert {lane.log for lane in app.consumer.lanes.values()} == {opened[-1]}
 
     run(scenario())
 
@@ -333,8 +408,8 @@ def test_a_rebalance_in_the_middle_of_chunks_loses_nothing(settings: Settings) -
     run(scenario())
 
 
-async def _begun(chunks: list[Chunk]) -> bool:
-    return bool(chunks)
+async def _begun(what: list[Any]) -> bool:
+    return bool(what)
 
 
 def test_a_worker_that_makes_no_progress_counts_it_and_ends_with_a_code_of_its_own(
@@ -356,9 +431,8 @@ def test_a_worker_that_makes_no_progress_counts_it_and_ends_with_a_code_of_its_o
 def test_a_partition_stalls_whose_fetches_have_ceased_before_anything_came(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client itself hears of nothing more; the broker does."""
-    ended = asyncio.Event()
-    monkeypatch.setattr(transport, "_end_soon", ended.set)
+    """The client itself hears of nothing more; those of the brokers do that are not down."""
+    monkeypatch.setattr(watchdog, "STALLED_STAYS_SECONDS", 0.0)
     counted = REGISTRY.get_sample_value("streamer_stalls_total") or 0
 
     async def scenario() -> None:
@@ -366,18 +440,70 @@ def test_a_partition_stalls_whose_fetches_have_ceased_before_anything_came(
         await fill(quick, 0)
         async with reading(quick, Chunk.done) as app:
             await until_committed(quick, [RECORDS, 0])
+            lose_leader(monkeypatch, quick.topic(USER_BEHAVIOUR.name), 1)
             thread = app.consumer._thread
             fetcher = thread._consumer._fetcher
             thread.thread_loop.call_soon_threadsafe(fetcher._fetch_task.cancel)
             await asyncio.sleep(2 * quick.stall_timeout_seconds)
-            assert not ended.is_set(), "nothing waits"
+            assert not app.ending.is_set(), "nothing waits"
             await fill(quick, 0)
-            await ended.wait()
+            await app.ending.wait()
+            assert isinstance(app.failure, Stalled)
             (waiting,) = [n for tp, n in app.consumer.lag().items() if tp.partition == 0]
             assert waiting == RECORDS
 
     run(scenario())
     assert REGISTRY.get_sample_value("streamer_stalls_total") == counted + 1
+
+
+def test_an_event_loop_that_stands_still_is_noticed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call does not come back; the thread that ends the process does not need the loop."""
+    monkeypatch.setattr(watchdog, "STALLED_STAYS_SECONDS", 0.0)
+    monkeypatch.setattr(watchdog, "ENDING_SECONDS", 0.0)
+    left_with: list[BaseException | None] = []
+    left = threading.Event()
+
+    def leave(failure: BaseException | None) -> None:
+        left_with.append(failure)
+        left.set()
+
+    monkeypatch.setattr(watchdog, "leave", leave)
+
+    async def scenario() -> None:
+        quick = settings.model_copy(update={"stall_timeout_seconds": 2.0})
+        await fill(quick, 0)
+        noticed: list[bool] = []
+
+        def hang(_: Chunk) -> None:
+            noticed.append(left.wait(HARD_LIMIT_SECONDS))
+
+        async with reading(quick, hang):
+            await until(lambda: _begun(noticed), "the loop running again")
+        assert noticed[0]
+
+    run(scenario())
+    assert str(left_with[0]) == "the event loop has not moved for 2 s"
+
+
+def test_a_worker_that_was_stopped_for_long_goes_on(broker_address: str, tmp_path: Path) -> None:
+    """Its clock has moved meanwhile, while an event waited and nothing else could move."""
+    redis, url = valkey(tmp_path)
+    settings = own_group(broker_address, url, stall_timeout_seconds=5.0)
+    with redis, running(settings, tmp_path, "worker") as (worker,):
+        redis.send(signal.SIGSTOP)
+        asyncio.run(write(settings, USER_BEHAVIOUR.name, [purchase("late")]))
+        waiting = partial(metric, [worker.port], "streamer_lag_records")
+        wait_until(lambda: waiting() == 1, "the event fetched")
+        worker.child.send(signal.SIGSTOP)
+        time.sleep(2 * settings.stall_timeout_seconds)
+        worker.child.send(signal.SIGCONT)
+        time.sleep(settings.stall_timeout_seconds / 3)
+        redis.send(signal.SIGCONT)
+        wait_until(lambda: waiting() == 0, "the event done")
+        assert worker.child.alive
+        assert metric([worker.port], "streamer_stalls_total") == 0
 
 
 def test_a_worker_without_anything_to_do_does_not_count_as_stalled(

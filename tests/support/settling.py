@@ -60,13 +60,9 @@ def _committed(broker: str, groups: Sequence[str]) -> dict[TopicPartition, int]:
 async def settle(settings: Settings) -> None:
     """What `streamer rescore` does, and then decides every board, as of the last event.
 
-    No worker may run: its stream time goes on by the wall clock. What it has filed by that clock
-    would stand against what is filed as of the last event, so times of filing are forgotten first.
+    No worker may run: its stream time goes on by the wall clock.
     """
     keys = Keys(settings.group, settings.shards)
-    async with connected(settings) as client:
-        for board in await Boards(client, keys).names():
-            await client.delete(f"{keys.board(board)}:filed")
     await rescore_everything(settings, lambda done: None)
     async with connected(settings) as client, producing(settings) as producer:
         store = Store(client, keys, settings.user_retention_seconds)

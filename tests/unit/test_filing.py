@@ -36,7 +36,12 @@ class Shelf:
 
     filed: list[dict[str, list[Filing]]] = field(default_factory=list)
     announced: list[bytes] = field(default_factory=list)
+    forgotten: int = 0
     meanwhile: Callable[[], None] = lambda: None
+
+    async def forget_filings(self) -> None:
+        assert not self.filed
+        self.forgotten += 1
 
     async def file(self, filings: Mapping[str, Sequence[Filing]]) -> None:
         self.filed.append({board: list(some) for board, some in filings.items()})
@@ -116,6 +121,17 @@ def test_what_is_off_the_boards_is_filed_once_and_again_when_it_was_on_them_sinc
     assert filed(6, withdrawn=True) == []
     filing.forget()
     assert filed(7, withdrawn=True) == [None]
+
+
+def test_once_items_are_lost_boards_forget_by_which_versions_they_were_filed() -> None:
+    filing, shelf = filer()
+    forgotten = []
+    for lost in (False, True, False):
+        filing.forget(lost=lost)
+        filing.add(judged("i", known(), 1, 0.5, LAUNCH))
+        flush(filing, shelf)
+        forgotten.append(shelf.forgotten)
+    assert forgotten == [0, 1, 1]
 
 
 def test_what_comes_back_while_it_is_taken_off_is_taken_off_again_when_it_has_to_be() -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
+import structlog
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
@@ -21,8 +22,9 @@ from hypothesis import strategies as st
 from streamer.chunk import Chunk
 from streamer.consumer_thread import ConsumerThread
 from streamer.fetched import Fetched, Fetches, Portions
-from streamer.lane import Lane
-from streamer.transport import ChunkConsumer
+from streamer.lane import Lane, Room
+from streamer.state.birth import Extent
+from streamer.transport import ChunkConsumer, from_committed
 
 PARTITION = TP("topic", 0)
 
@@ -113,7 +115,9 @@ class Endless(FetchResult):
 
 def fetch(fetcher: Fetcher, active: set[TP], rounds: int) -> list[dict[TP, Fetched]]:
     thread = ConsumerThread.__new__(ConsumerThread)
-    cast(Any, thread).consumer = SimpleNamespace(flow_active=True, room_bytes=lambda tp: 10**9)
+    cast(Any, thread).consumer = SimpleNamespace(
+        flow_active=True, room=lambda tp: Room(10**9, 10**9)
+    )
     thread._turn, thread._fetches = 0, Fetches()
     consumer = cast(Any, SimpleNamespace(_closed=False, _fetcher=fetcher))
 
@@ -159,6 +163,19 @@ def test_what_a_fetch_failed_with_is_raised_once() -> None:
     assert fetch(fetcher, {TP("a", 0)}, 1) == [{}]
 
 
+@pytest.mark.parametrize(
+    ("committed", "start", "expired"),
+    [(None, 10, False), (5, 10, True), (10, 10, False), (15, 15, False), (30, 20, False)],
+)
+def test_a_topic_without_watermarks_is_read_from_where_the_group_stands_and_what_expired_is_said(
+    committed: int | None, start: int, expired: bool
+) -> None:
+    extent = Extent("topic", 0, "log", committed, 10, 20)
+    with structlog.testing.capture_logs() as logs:
+        assert asyncio.run(from_committed([extent])) == {PARTITION: (start, start)}
+    assert bool(logs) == expired
+
+
 class Reader:
     """What `ChunkConsumer.getmany` needs of itself, with one fetch at hand."""
 
@@ -186,7 +203,8 @@ class Reader:
     def highwater(self, tp: TP) -> int:
         return self.highwaters.get(tp, 0)
 
-    def _message(self, tp: TP, chunk: Chunk) -> Chunk:
+    def _message(self, tp: TP, lane: Lane, chunk: Chunk) -> Chunk:
+        ChunkConsumer._message(cast(ChunkConsumer, self), tp, lane, chunk)
         return chunk
 
     def read(self, between: Callable[[], None] = lambda: None) -> list[tuple[TP, Chunk]]:
@@ -200,7 +218,7 @@ class Reader:
         return asyncio.run(all_of())
 
 
-OTHER = TP("topic", 1)
+OTHER, THIRD = TP("topic", 1), TP("topic", 2)
 
 
 def lane(position: int, resume: int = 0) -> Lane:
@@ -217,6 +235,22 @@ def test_what_was_fetched_before_a_partition_was_opened_again_is_not_taken_for_w
     assert [tp for tp, _ in found] == [PARTITION]
     assert (again.position, again.fetched) == (800, 800)
     assert reader.reopened == [OTHER], "or what it waits for would never come"
+
+
+@pytest.mark.parametrize("again", [{PARTITION: lane(3)}, {}], ids=["opened again", "gone"])
+def test_the_second_chunk_of_a_fetch_is_finished_where_it_was_issued(
+    again: dict[TP, Lane],
+) -> None:
+    """Though its partition is another's, or has begun anew, since the first was handed out."""
+    mine = lane(0, resume=5)
+    reader = Reader({PARTITION: mine}, {PARTITION: fetched(range(10), 10)})
+
+    def revoked() -> None:
+        reader.lanes = dict(again)
+
+    found = reader.read(revoked)
+    assert [(chunk.start, chunk.end) for _, chunk in found] == [(0, 5), (5, 10)]
+    assert {cast(Any, chunk.source)._lane for _, chunk in found} == {mine}
 
 
 def test_a_fetch_that_does_not_begin_where_the_last_one_ended_is_read_again() -> None:
@@ -248,14 +282,13 @@ def test_what_waits_is_what_the_client_or_the_broker_has_heard_of() -> None:
     assert reader.lag() == {PARTITION: 0}
 
 
-@pytest.mark.parametrize(("waiting", "opening"), [(0, False), (3, False), (0, True)])
-def test_a_partition_stalls_that_has_events_or_is_still_to_be_opened(
-    waiting: int, opening: bool
-) -> None:
-    mine = lane(10)
+def test_a_partition_should_move_that_has_events_or_is_still_to_be_opened() -> None:
+    mine, level = lane(10), lane(10)
     mine.moved_at = 100.0
-    reader = Reader({PARTITION: mine}, {})
-    reader._opening = {OTHER: 100.0} if opening else {}
-    reader.lag = lambda: {PARTITION: waiting}
-    stalled = ChunkConsumer._stalled(cast(ChunkConsumer, reader), 200.0)
-    assert stalled == (OTHER if opening else PARTITION if waiting else None)
+    reader = Reader({PARTITION: mine, THIRD: level}, {})
+    reader._opening = {OTHER: 200.0}
+    reader.lag = lambda: {PARTITION: 3, THIRD: 0}
+    assert ChunkConsumer._should_move(cast(ChunkConsumer, reader)) == {
+        f"{PARTITION.topic}/{PARTITION.partition}": 100.0,
+        f"{OTHER.topic}/{OTHER.partition}": 200.0,
+    }

@@ -30,7 +30,7 @@ from streamer.consumer_thread import FETCH_WAIT_MS  # noqa: E402
 from streamer.faust_app import FETCH_BYTES  # noqa: E402
 from streamer.fetched import Fetched, Fetches  # noqa: E402
 from streamer.flow import Flow  # noqa: E402
-from streamer.lane import Lane  # noqa: E402
+from streamer.lane import Lane, Room  # noqa: E402
 from streamer.replay.producing import producing  # noqa: E402
 from streamer.settings import load  # noqa: E402
 from streamer.state.birth import Extent, open_logs  # noqa: E402
@@ -89,11 +89,9 @@ class Lanes:
         self.lanes = lanes
         self._room = asyncio.Event()
 
-    async def with_room(self) -> dict[TopicPartition, int]:
-        """Those that another chunk may be taken from, when there are some, and of how many bytes."""
-        while not (
-            found := {p: lane.room_bytes for p, lane in self.lanes.items() if lane.has_room()}
-        ):
+    async def with_room(self) -> dict[TopicPartition, Room]:
+        """Those that another chunk may be taken from, when there are some, and how large a one."""
+        while not (found := {p: lane.room for p, lane in self.lanes.items() if lane.has_room()}):
             self._room.clear()
             await self._room.wait()
         return found
@@ -114,6 +112,8 @@ class Lanes:
         )
         lane.issue(chunk)
         return chunk
+
+    def moved(self, chunk: Chunk) -> None: ...
 
     def processed(self, chunk: Chunk) -> None:
         self._of(chunk).processed(chunk.start)

@@ -46,6 +46,8 @@ class Done:
     def __init__(self) -> None:
         self.chunks: set[int] = set()
 
+    def moved(self, chunk: Chunk) -> None: ...
+
     def processed(self, chunk: Chunk) -> None:
         pass
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkAhead
 from streamer.settings import Settings
-from streamer.state.birth import Extent, IfEmpty, open_logs
+from streamer.state.birth import SCHEMAS, Extent, IfEmpty, open_logs
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
-from streamer.state.layout import ITEM
 from streamer.state.store import Store
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from streamer.worker import Worker
@@ -51,6 +51,25 @@ def test_an_empty_redis_behind_a_running_group_is_a_beginning_only_if_told(
     on_a_fresh_store(redis_url, work)
 
 
+def test_of_workers_that_were_told_differently_the_first_decides_for_all(redis_url: str) -> None:
+    """They look at the same time, and find the store empty. The other says that it was not heard."""
+    starts: dict[str, int] = {"from-now": 60, "rebuild": 3}
+
+    async def work(store: Store) -> None:
+        with structlog.testing.capture_logs() as logs:
+            first, second = await asyncio.gather(
+                opened(store, 60, "from-now"), opened(store, 60, "rebuild")
+            )
+        record = await store.client.hgetall(store.keys.birth)
+        decided = record[b"if_empty"].decode()
+        assert first == second == starts[decided]
+        (said,) = [entry["event"] for entry in logs]
+        (other,) = starts.keys() - {decided}
+        assert said.startswith(f"--{other} has no effect: this store was born with --{decided};")
+
+    on_a_fresh_store(redis_url, work)
+
+
 def test_a_group_without_commits_begins_where_the_log_does(redis_url: str) -> None:
     async def work(store: Store) -> None:
         assert await opened(store, None, "from-now") == 3
@@ -58,18 +77,28 @@ def test_a_group_without_commits_begins_where_the_log_does(redis_url: str) -> No
     on_a_fresh_store(redis_url, work)
 
 
+@pytest.mark.parametrize("field", SCHEMAS)
 @pytest.mark.parametrize(
-    ("schema", "what_to_do"),
-    [(ITEM.schema + 1, "run the newer one"), (ITEM.schema - 1, "start with --rebuild")],
+    ("away", "what_to_do"), [(1, "run the newer one"), (-100, "start with --rebuild")]
 )
 def test_a_store_of_a_schema_that_can_not_be_read_is_refused(
-    redis_url: str, schema: int, what_to_do: str
+    redis_url: str, field: str, away: int, what_to_do: str
 ) -> None:
     async def work(store: Store) -> None:
         await opened(store, None)
-        await store.client.hset(store.keys.birth, "schema", str(schema))
-        with pytest.raises(StoreMismatch, match=what_to_do):
+        layout = SCHEMAS[field]
+        await store.client.hset(store.keys.birth, field, str(layout.schema + away))
+        with pytest.raises(StoreMismatch, match=f"{layout.name} records .* {what_to_do}"):
             await opened(store, None)
+
+    on_a_fresh_store(redis_url, work)
+
+
+def test_a_store_that_tells_only_the_schema_of_its_items_is_opened(redis_url: str) -> None:
+    async def work(store: Store) -> None:
+        await opened(store, None)
+        await store.client.hdel(store.keys.birth, *SCHEMAS.keys() - {"schema"})
+        assert await opened(store, None) == 3
 
     on_a_fresh_store(redis_url, work)
 

@@ -91,15 +91,6 @@ def test_it_grows_and_a_relative_without_a_record_is_at_hand_as_nothing() -> Non
     np.testing.assert_array_equal(table.x[table.row("brand:x")], KIN.identity)
 
 
-def test_it_is_bounded() -> None:
-    table = KinTable()
-    portion = module._SIZE // 4
-    for first in range(0, 2 * module._SIZE, portion):
-        table.put([f"type:{n}" for n in range(first, first + portion)], [record(1)] * portion)
-        assert len(table._row) <= module._SIZE
-        assert table.row(f"type:{first}") != 0
-
-
 class CountingStore:
     """Holds one record for every relative, and counts what is read."""
 
@@ -108,8 +99,36 @@ class CountingStore:
 
     async def read(self, kind: str, names: Sequence[str]) -> list[bytes]:
         assert kind == "k"
+        await asyncio.sleep(0)
         self.reads += names
         return [record(7)] * len(names)
+
+
+def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SIZE", 20)
+    table, portion = KinTable(), 8
+    for first in range(0, 10 * portion, portion):
+        some = families(*(relatives(f"type:{n}") for n in range(first, first + portion)))
+        asyncio.run(table.ensure(cast(Any, CountingStore()), some, NONE))
+        assert len(table._row) <= 20 + portion
+        assert table.row(f"type:{first}") != 0
+
+
+def test_a_batch_may_have_more_relatives_than_the_table_is_to_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_SIZE", 20)
+    table, store = KinTable(), CountingStore()
+    some = families(*(relatives(f"brand:{n}", f"type:{n}") for n in range(20)))
+
+    async def met_and_ensured() -> None:
+        async with asyncio.timeout(60.0):
+            table.put([f"brand:{n}" for n in range(15)], [record(1)] * 15)
+            await table.meet(cast(Any, store), some)
+            await table.ensure(cast(Any, store), some, np.arange(1, 31))
+
+    asyncio.run(met_and_ensured())
+    assert not table._missing(table._places(some))
 
 
 def test_only_what_is_missing_or_old_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
