@@ -43,7 +43,7 @@ def actions(items: Touched, columns: list[int] = ACTIONS) -> Floats:
 def actions_read(predictor: Predictor) -> list[int]:
     """The columns of the actions that a predictor reads. Others don't move an item's score, nor its
     stage, by which scores are calibrated."""
-    read = {predictor.features[i] for i in (*predictor.values, *predictor.termed)}
+    read = set(predictor.reads)
     return [ITEM.index[name] for name, features in _READ_AS.items() if features & read]
 
 

@@ -113,6 +113,13 @@ MODALITIES: dict[str, tuple[str, ...]] = {
 }
 """The features of each modality; the content vector is a modality of its own."""
 FEATURES: tuple[str, ...] = tuple(chain.from_iterable(MODALITIES.values()))
+FIRST_VERSION = 1
+VERSIONS: dict[str, int] = dict.fromkeys(FEATURES, FIRST_VERSION) | {
+    "conversion": 2,
+    "returns_share": 2,
+}
+"""Which definition each feature has. Whoever changes what one says of the same events raises its
+number: what has learnt the former definition is refused from then on."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.predictors import save
 from streamer.registry.promotion import add, promote, rollback
+from streamer.state.features import VERSIONS
 from tests.support.bundles import (
     DIMENSIONS,
     measured,
@@ -99,6 +100,10 @@ def of_other_features(store: Path) -> None:
     write_bundle(store, "new", **measured(0.95), features=["price"])
 
 
+def of_another_definition(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.95), feature_versions={**VERSIONS, "views": 0})
+
+
 def saying(**arrays: Any) -> Callable[[Path], None]:
     """A bundle with these arrays in the place of its own."""
 
@@ -125,6 +130,7 @@ NOT_A_NUMBER = random_predictor().weights2 * np.float32("nan")
         (damaged, "tensors.safetensors does not match its hash"),
         (of_another_schema, "has schema 1, this streamer reads 2"),
         (of_other_features, "was made for other features"),
+        (of_another_definition, "learnt views by another definition"),
         (lambda store: None, "bundle new can't be read: No such file"),
     ],
 )
