@@ -88,7 +88,7 @@ def evaluate(
         more = [_again(given, seed, told) for seed in range(seeds)]
     if more:
         mean = np.mean([probability for _, probability in more], axis=0)
-        rows.append(ranked(AGAIN, test, [logit for logit, _ in more], draws, mean))
+        rows += of_seeds(AGAIN, test, [logit for logit, _ in more], draws, mean)
     with steps.step("baselines", sum(len(list(runs(b, seeds))) for b in BASELINES)) as told:
         done = summing(told)
         for baseline in BASELINES:
@@ -97,7 +97,7 @@ def evaluate(
                 scores.append(baseline.rank(replace(given, seed=seed)))
                 done(1)
             mean = np.mean(scores, axis=0) if baseline.probable else None
-            rows.append(ranked(baseline.name, test, scores, draws, mean))
+            rows += of_seeds(baseline.name, test, scores, draws, mean)
     count = len(np.unique(test.item))
     moved, most = gap(test, own[0]), _ceiling(test) if outcome == "buyers" else None
     true = faithful(bundle.predictor, test)
@@ -159,6 +159,20 @@ def ranked(
         if probability is not None:
             errors[age] = expected_calibration_error(label, probability[mine])
     return Row(name, areas, by_seed, errors, unseen)
+
+
+def of_seeds(
+    name: str,
+    data: Dataset,
+    scores: Sequence[Floats],
+    draws: dict[float, NDArray[np.int64]],
+    mean: Floats | None,
+) -> list[Row]:
+    """A way to rank, and where several seeds say probabilities, ranking by their ``mean``."""
+    rows = [ranked(name, data, scores, draws, mean)]
+    if mean is not None and len(scores) > 1:
+        rows.append(ranked(f"{name}, averaged", data, [mean], draws, None))
+    return rows
 
 
 def _ceiling(test: Dataset) -> float:
