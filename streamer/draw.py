@@ -37,9 +37,7 @@ class Draw(Struct, frozen=True):
     lines: list[Shown]
 
 
-async def draw(
-    window: Window, board: str, places: int, rng: np.random.Generator | None = None
-) -> Draw:
+async def draw(window: Window, board: str, places: int) -> Draw:
     """Draws a list of a board's items; shorter, or empty, where there are not so many.
 
     Raises ConfigurationError, RedisUnavailable.
@@ -48,7 +46,7 @@ async def draw(
         raise ConfigurationError(f"a list has 1 to {MAX_PLACES} places, not {places}")
     judged, listed = await window.competing(board, AMONG_ITEMS)
     scores = judged.scores.at(listed)
-    lists = drawn(scores.logit, scores.uncertainty, places, rng or np.random.default_rng())
+    lists = drawn(scores.logit, scores.uncertainty, places, np.random.default_rng())
     chance = chances(lists, len(listed))
     lines = []
     for place, item in enumerate(lists[0].tolist()):
