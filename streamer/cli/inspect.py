@@ -109,7 +109,7 @@ def rank(
         return
     decision = _look(redis, group, lambda window: window.board(board))
     if decision is None:
-        raise _no_board(board, redis, group)
+        raise _no_board(repr(board), redis, group)
     if as_json:
         import msgspec
 
@@ -136,7 +136,7 @@ def draw(
 
     found = _look(redis, group, lambda window: run(window, board, places))
     if not found.lines:
-        raise _no_board(board, redis, group)
+        raise _no_board(f"{board!r} with items", redis, group)
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
@@ -147,9 +147,9 @@ def draw(
     Console().print(table)
 
 
-def _no_board(board: str, redis: str | None, group: str | None) -> CheckFailed:
+def _no_board(wanted: str, redis: str | None, group: str | None) -> CheckFailed:
     names = _look(redis, group, lambda window: window.boards.names())
-    return CheckFailed(f"no board {board!r}; there are: {', '.join(names) or 'none yet'}")
+    return CheckFailed(f"no board {wanted}; there are: {', '.join(names) or 'none yet'}")
 
 
 def rescore(broker: Broker = None, redis: Redis = None, group: Group = None) -> None:

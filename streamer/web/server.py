@@ -140,10 +140,12 @@ async def _board_events(request: web.Request) -> web.StreamResponse:
 async def _draw(request: web.Request) -> web.Response:
     """A list to show, another one each time."""
     board, places = _wanted(request, "name"), request.query.get("places", "10")
+    if not places.isdecimal():
+        raise web.HTTPBadRequest(text=f"places: {places!r} is no number")
     try:
         found = await draw(request.app[_WINDOW], board, int(places))
-    except (ValueError, ConfigurationError) as error:
-        raise web.HTTPBadRequest(text=f"places: {error}") from None
+    except ConfigurationError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
     return web.json_response(msgspec.to_builtins(found), headers={"Cache-Control": "no-store"})
 
 
