@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from streamer.learning.dataset import Dataset
-from streamer.scoring.predictor import STAGES, stages
+from streamer.scoring.predictor import STAGES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,11 +28,11 @@ those of a stage. On looks left out this was as good as a stage's own numbers fr
 and below as those of all looks."""
 
 
-def calibrate(logit: Floats, data: Dataset) -> tuple[Floats, Floats]:
+def calibrate(logit: Floats, data: Dataset, stage: Ints) -> tuple[Floats, Floats]:
     """Slope and offset of held-out logits for each stage, on the latest launches, which are nearest
-    to those to come: a stage leans on what fits all of them, the more the fewer looks it has."""
+    to those to come: a stage leans on what fits all of them, the more the fewer looks it has.
+    ``stage`` is that of each look."""
     latest = data.launch_day >= np.quantile(data.launch_day, 1 - CALIBRATED)
-    stage = stages(data.actions)
     usual = _platt(logit[latest], data.label[latest], AS_IT_IS, ANYWHERE)
     parts = [latest & (stage == number) for number in range(len(STAGES))]
     found = [_platt(logit[mine], data.label[mine], usual, STAGES_APART) for mine in parts]

@@ -22,7 +22,7 @@ from streamer.learning.learner import Examples
 from streamer.learning.lessons import Lessons, Told, plan
 from streamer.learning.network import Modality, NetworkOptions
 from streamer.recommend.network import Network
-from streamer.scoring.predictor import STAGES, Predictor
+from streamer.scoring.predictor import STAGES, Predictor, stages
 from streamer.state.features import EXPOSURE, FAMILY, FEATURES, MODALITIES, PRICE
 
 Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ def fit(
     held_out = np.zeros(len(data))
     for (_, test), network in zip(given.folds, networks, strict=False):
         held_out[test] = network(given.inputs[test])
-    slope, offset = calibrate(held_out, data)
+    slope, offset = calibrate(held_out, data, stages(data.actions))
     members = networks[options.folds :]
     return replace(_together(given.frame, members), slope=slope, offset=offset)
 

@@ -7,30 +7,30 @@ import pytest
 
 from streamer.learning.calibration import calibrate
 from streamer.learning.dataset import Dataset
+from streamer.scoring.predictor import STAGES
+
+Looks = tuple[np.ndarray, Dataset, np.ndarray]
 
 
-def looks(rng: np.random.Generator, **stages: tuple[int, float]) -> tuple[np.ndarray, Dataset]:
-    """Logits of so many looks in each stage, and what came of them: of a logit z a success with the
-    odds that ``slope`` z + 0.3 says."""
-    counts = [count for count, _ in stages.values()]
-    actions = np.repeat(
-        [{"cold": 0.0, "warming": 5.0, "warm": 90.0}[name] for name in stages], counts
-    )
-    logit = rng.normal(-1.0, 2.0, sum(counts))
-    z = np.repeat([slope for _, slope in stages.values()], counts) * logit + 0.3
-    label = (rng.random(len(z)) < 1 / (1 + np.exp(-z))).astype(np.int64)
-    nothing = np.zeros((len(z), 1))
+def looks(rng: np.random.Generator, **stages: tuple[int, float]) -> Looks:
+    """Logits of so many looks in each stage, what came of them, and their stages: of a logit z a
+    success with the logit that the stage's slope times z, and 0.3, says."""
+    stage = np.repeat([STAGES.index(name) for name in stages], [n for n, _ in stages.values()])
+    slopes = np.repeat([slope for _, slope in stages.values()], [n for n, _ in stages.values()])
+    logit = rng.normal(-1.0, 2.0, len(stage))
+    label = (rng.random(len(stage)) < 1 / (1 + np.exp(-slopes * logit - 0.3))).astype(np.int64)
+    nothing = np.zeros(len(stage))
     data = Dataset(
-        x=nothing,
-        content=nothing.astype(np.float32),
-        actions=actions,
-        age=nothing[:, 0],
-        launch_day=nothing[:, 0],
+        x=nothing[:, None],
+        content=nothing[:, None].astype(np.float32),
+        actions=nothing,
+        age=nothing,
+        launch_day=nothing,
         outcome=label.astype(np.float64),
         label=label,
-        item=np.arange(len(z)).astype(str),
+        item=np.arange(len(stage)).astype(str),
     )
-    return logit, data
+    return logit, data, stage
 
 
 def test_a_stage_of_many_looks_is_calibrated_by_its_own() -> None:
@@ -51,6 +51,6 @@ def test_a_stage_of_few_looks_leans_on_all(count: int) -> None:
 
 
 def test_logits_that_say_the_contrary_are_never_turned_around() -> None:
-    logit, data = looks(np.random.default_rng(0), cold=(4000, -1.0), warm=(4000, 1.0))
-    slope, _ = calibrate(logit, data)
+    rng = np.random.default_rng(0)
+    slope, _ = calibrate(*looks(rng, cold=(4000, -1.0), warm=(4000, 1.0)))
     assert (slope > 0).all()
