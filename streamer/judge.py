@@ -43,7 +43,7 @@ def actions(items: Touched) -> Floats:
 def actions_read(predictor: Predictor) -> list[int]:
     """The kinds of actions that a predictor reads. Others don't move an item's score, nor its
     stage, by which scores are calibrated."""
-    read = {predictor.features[i] for i in (*predictor.values, *predictor.termed)}
+    read = set(predictor.reads)
     return [kind for kind, features in enumerate(_READ_AS.values()) if features & read]
 
 

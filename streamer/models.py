@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import structlog
 
 from streamer.errors import BundleError
@@ -14,10 +13,6 @@ from streamer.following import Follower, in_use, refuse
 from streamer.judge import Judge
 from streamer.registry import load, pointer
 from streamer.registry.predictors import LAUNCH, active_name
-from streamer.state.kin import KinTable
-from streamer.state.known import NOTHING, beside
-from streamer.state.records import Records
-from streamer.state.touched import Touched
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +41,8 @@ def follow(store: Path, judge: Judge, take: Callable[[Judge], None]) -> Follower
 
 
 def open_judge(store: Path, name: str) -> Judge:
-    """A judge that has been seen to judge. Raises BundleError."""
-    judge = Judge(load(store, name))
-    try:
-        judge.judge(_nobody(), KinTable(), 0.0)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise BundleError(f"bundle {name} can't score: {error!r}") from None
-    return judge
+    """The judge of a bundle that has been seen to score. Raises BundleError."""
+    return Judge(load(store, name))
 
 
 def _older(store: Path, wanted: str, error: BundleError) -> Judge:
@@ -64,10 +54,3 @@ def _older(store: Path, wanted: str, error: BundleError) -> Judge:
         log.error("an older bundle is in use", bundle=name, instead_of=wanted)
         return judge
     raise error
-
-
-def _nobody() -> Touched:
-    """An item of which nothing is known."""
-    return Touched(
-        ["nobody"], np.zeros(1, np.uint64), Records.empty(1), [NOTHING], beside([NOTHING])
-    )

@@ -19,7 +19,7 @@ from streamer.broker import log_ends
 from streamer.chunk import Chunk
 from streamer.events import LaunchRank
 from streamer.judge import Judged
-from streamer.launch.boards import boards_of, may_be_listed
+from streamer.launch.boards import competes
 from streamer.launch.policy import Candidate, as_told, changes, rank, snapshot
 from streamer.patience import patiently
 from streamer.scoring.predictor import STAGES
@@ -159,11 +159,7 @@ def _sift(
         zip(judged.items.ids, judged.items.known, strict=True)
     ):
         facts = known.facts
-        if (
-            facts
-            and board in boards_of(facts)
-            and may_be_listed(facts, judged.time, launch_window_days)
-        ):
+        if facts and competes(facts, board, judged.time, launch_window_days):
             reasons = judged.reasons(place)
             listed.append(
                 Candidate(

@@ -16,7 +16,7 @@ from streamer.clock import StreamClock
 from streamer.events import BEHAVIOUR_TYPES
 from streamer.intake import description_text
 from streamer.judge import Judge, Judged
-from streamer.launch.boards import boards_of
+from streamer.launch.boards import boards_of, competes
 from streamer.patience import once
 from streamer.registry import Bundle, active
 from streamer.scoring.predictor import STAGES
@@ -64,9 +64,10 @@ class Described:
 class Window:
     """Reads items and boards of one group."""
 
-    def __init__(self, assess: Assessor, boards: Boards) -> None:
+    def __init__(self, assess: Assessor, boards: Boards, launch_window_days: float) -> None:
         self._assess = assess
         self.boards = boards
+        self._launch_window_days = launch_window_days
 
     def use(self, judge: Judge) -> None:
         """Scores with this judge from now on."""
@@ -135,6 +136,16 @@ class Window:
         decision, _ = await self.boards.decision(board)
         return decision
 
+    async def competing(self, board: str, limit: int) -> tuple[Judged, NDArray[np.int64]]:
+        """The board's best items with their scores as of now, and the places of those among them
+        that may be listed now."""
+        await self._assess.learn_time()
+        found = await self.boards.candidates(board, limit)
+        judged = await self._assess.refresh([item_id for item_id, _ in found])
+        days = self._launch_window_days
+        listed = [competes(k.facts, board, judged.time, days) for k in judged.items.known]
+        return judged, np.flatnonzero(listed)
+
     async def incomplete(self, item_ids: Sequence[str]) -> list[str]:
         """Those of the items that have no score, or a description without an encoding."""
         fingerprint = self._assess.judge.bundle.encoder
@@ -188,7 +199,7 @@ async def open_window(settings: Settings, judge: Judge | None = None) -> AsyncIt
     async with connected(settings) as client:
         store = Store(client, keys, settings.user_retention_seconds)
         assess = Assessor(store, judge, StreamClock(), settings.item_cache_max_bytes, once)
-        yield Window(assess, Boards(client, keys))
+        yield Window(assess, Boards(client, keys), settings.launch_window_days)
 
 
 def _facts(known: Known) -> dict[str, Any]:

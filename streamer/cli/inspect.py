@@ -1,4 +1,4 @@
-"""streamer item | rank | explain | rescore"""
+"""streamer item | rank | draw | explain | rescore"""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ WATCH_SECONDS = 0.5
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: streamer item 1095275 --json")(item)
     app.command(epilog="Example: streamer rank all --watch")(rank)
+    app.command(epilog="Example: streamer draw Kitchen --places 6 --json")(draw)
     app.command(epilog="Example: streamer explain 1095275 --text")(explain)
     app.command(epilog="Example, after a new model: streamer rescore")(rescore)
 
@@ -108,8 +109,7 @@ def rank(
         return
     decision = _look(redis, group, lambda window: window.board(board))
     if decision is None:
-        names = _look(redis, group, lambda window: window.boards.names())
-        raise CheckFailed(f"no board {board!r}; there are: {', '.join(names) or 'none yet'}")
+        raise _no_board(repr(board), redis, group)
     if as_json:
         import msgspec
 
@@ -120,6 +120,36 @@ def rank(
         typer.echo(json.dumps({"sequence": decision.sequence, "lines": lines}, ensure_ascii=False))
     else:
         Console().print(board_table(board, decision))
+
+
+def draw(
+    board: Annotated[str, typer.Argument(help="Board: `all` or a category.")] = "all",
+    places: Annotated[int, typer.Option(min=1, help="How long the list is.")] = 10,
+    as_json: AsJson = False,
+    redis: Redis = None,
+    group: Group = None,
+) -> None:
+    """Draw a list to show, better items more often, with the propensities that its impressions log."""
+    import msgspec
+
+    from streamer.draw import draw as run
+
+    found = _look(redis, group, lambda window: run(window, board, places))
+    if not found.lines:
+        raise _no_board(f"{board!r} with items", redis, group)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    table = Table("position", "item", "", "propensity", box=None, header_style="bold")
+    for line in found.lines:
+        cells = (str(line.position), line.item_id, line.title, f"{line.propensity:.3f}")
+        table.add_row(*map(printable, cells))
+    Console().print(table)
+
+
+def _no_board(wanted: str, redis: str | None, group: str | None) -> CheckFailed:
+    names = _look(redis, group, lambda window: window.boards.names())
+    return CheckFailed(f"no board {wanted}; there are: {', '.join(names) or 'none yet'}")
 
 
 def rescore(broker: Broker = None, redis: Redis = None, group: Group = None) -> None:

@@ -32,6 +32,15 @@ def may_be_listed(facts: Facts, now: float, launch_window_days: float) -> bool:
     return facts.offered and bool(_in_window(now - facts.launch_time, launch_window_days))
 
 
+def competes(facts: Facts | None, board: str, now: float, launch_window_days: float) -> bool:
+    """Whether an item may be listed on this board."""
+    return (
+        facts is not None
+        and board in boards_of(facts)
+        and may_be_listed(facts, now, launch_window_days)
+    )
+
+
 def listable(beside: NDArray[np.void], now: float, launch_window_days: float) -> NDArray[np.bool_]:
     """Which of the items may be listed, of which these known.BESIDE columns are."""
     listed: NDArray[np.bool_] = beside["offered"] & _in_window(

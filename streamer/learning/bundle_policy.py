@@ -1,9 +1,8 @@
 """The lists that a bundle would have shown: Thompson sampling from its scores, as of every hour.
 
 The log is replayed through the code that serves. At the beginning of each hour in which something
-was shown, all launches that may be listed then are scored; a list is drawn by adding to each logit
-its uncertainty times a standard normal and sorting (Thompson, 1933). How often an item comes to a
-place in many such lists is the probability with which the bundle would have shown it there.
+was shown, all launches that may be listed then are scored, and lists are drawn of them as
+`launch.exploration` draws them.
 """
 
 from __future__ import annotations
@@ -22,8 +21,10 @@ from streamer.embedded import valkey
 from streamer.events import Behaviour, Encoding, NewItem
 from streamer.judge import Judge
 from streamer.launch.boards import listable
+from streamer.launch.exploration import MAX_PLACES, chances, drawn
 from streamer.learning.replay import Replay
 from streamer.replay.record import TimedRecord
+from streamer.scoring.predictor import Scores
 from streamer.settings import Settings, load
 from streamer.state.connection import connected
 from streamer.state.features import ensure_kin
@@ -35,9 +36,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STEP_SECONDS = 3600.0
-DRAWS = 1000
-MAX_PLACES = 50
-"""Longest list that is drawn; a bundle shows nothing in later places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +113,17 @@ async def _listed(
     await ensure_kin(items, replay.kin, replay.store)
     scores = course.judge.judge(items, replay.kin, now).scores
     places = min(course.shown[hour], MAX_PLACES)
-    return drawn(items.ids, scores.logit, scores.uncertainty, places, rng)
+    return _chosen(items.ids, scores, places, rng)
 
 
-def drawn(
-    ids: list[str], logit: Floats, uncertainty: Floats, places: int, rng: np.random.Generator
-) -> Lists:
-    """Draws lists and counts who came where."""
-    count = np.zeros((len(ids), places))
-    length = min(places, len(ids))
-    for _ in range(DRAWS if length else 0):
-        sample = logit + uncertainty * rng.standard_normal(len(ids))
-        best = np.argpartition(-sample, length - 1)[:length]
-        count[best[np.argsort(-sample[best])], np.arange(length)] += 1
-    some = np.flatnonzero(count.any(axis=1))
+def _chosen(ids: list[str], scores: Scores, places: int, rng: np.random.Generator) -> Lists:
+    """The items that come to some place in lists drawn by these scores, and how often."""
+    chance = np.zeros((len(ids), places))
+    lists = drawn(scores.logit, scores.uncertainty, places, rng)
+    chance[:, : lists.shape[1]] = chances(lists, len(ids))
+    some = np.flatnonzero(chance.any(axis=1))
     names = {ids[place]: row for row, place in enumerate(some.tolist())}
-    return Lists(names, logit[some], count[some] / DRAWS)
+    return Lists(names, scores.logit[some], chance[some])
 
 
 def _upserts(records: list[TimedRecord]) -> Iterator[NewItem]:

@@ -95,7 +95,7 @@ def evaluate(
         more = [_again(given, seed, told) for seed in range(seeds)]
     if more:
         mean = np.mean([probability for _, probability in more], axis=0)
-        rows.append(ranked(AGAIN, test, [logit for logit, _ in more], draws, mean, unseen))
+        rows += of_seeds(AGAIN, test, [logit for logit, _ in more], draws, mean, unseen)
     with steps.step("baselines", sum(len(list(runs(b, seeds))) for b in BASELINES)) as told:
         done = summing(told)
         for baseline in BASELINES:
@@ -104,7 +104,7 @@ def evaluate(
                 scores.append(baseline.rank(replace(given, seed=seed)))
                 done(1)
             mean = np.mean(scores, axis=0) if baseline.probable else None
-            rows.append(ranked(baseline.name, test, scores, draws, mean, unseen))
+            rows += of_seeds(baseline.name, test, scores, draws, mean, unseen)
     count = len(np.unique(test.item))
     moved, most = gap(test, own[0]), _ceiling(study, test)
     true = faithful(bundle.predictor, test)
@@ -168,6 +168,21 @@ def ranked(
         if probability is not None:
             errors[age] = expected_calibration_error(label, probability[mine])
     return Row(name, areas, by_seed, errors, unseen)
+
+
+def of_seeds(
+    name: str,
+    data: Dataset,
+    scores: Sequence[Floats],
+    draws: dict[float, NDArray[np.int64]],
+    mean: Floats | None,
+    unseen: float,
+) -> list[Row]:
+    """A way to rank, and where several seeds say probabilities, ranking by their ``mean``."""
+    rows = [ranked(name, data, scores, draws, mean, unseen)]
+    if mean is not None and len(scores) > 1:
+        rows.append(ranked(f"{name}, averaged", data, [mean], draws, None, unseen))
+    return rows
 
 
 def _ceiling(study: Study, test: Dataset) -> float | None:

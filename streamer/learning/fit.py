@@ -1,8 +1,8 @@
 """Fits the predictor: an ensemble of small networks, calibrated by stage.
 
-The networks of a cross-validation grouped by item give each example an honest held-out logit; on
-these Platt scaling is fitted for each stage (Platt, 1999). The members learn from everything. All
-of them learn from boosted trees beside the labels (see `teacher`).
+The networks of a cross-validation grouped by item give each example an honest held-out logit, on
+which it is calibrated. The members learn from everything. All of them learn from boosted trees
+beside the labels (see `teacher`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from streamer.judge import stages_of
 from streamer.learning import ranks, teacher
+from streamer.learning.calibration import calibrate
 from streamer.learning.dataset import Dataset
 from streamer.learning.learner import Examples
 from streamer.learning.lessons import Lessons, Told, plan
@@ -32,9 +32,6 @@ Ints = NDArray[np.int64]
 
 BARS = (0.5, 0.65, 0.75, 0.85, 0.9, 0.95, 0.98)
 """Quantiles of the outcome that the networks learn to tell apart beside the label."""
-
-CALIBRATED = 0.25
-"""The share of launches, the latest, that probabilities are calibrated on: success drifts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def fit(
     held_out = np.zeros(len(data))
     for (_, test), network in zip(given.folds, networks, strict=False):
         held_out[test] = network(given.inputs[test])
-    slope, offset = _calibrate(held_out, data, stages_of(given.frame, data.actions))
+    slope, offset = calibrate(held_out, data, stages_of(given.frame, data.actions))
     members = networks[options.folds :]
     return replace(_together(given.frame, members), slope=slope, offset=offset)
 
@@ -216,18 +213,3 @@ def principal(content: NDArray[np.float32], count: int) -> tuple[Floats, Floats]
     mean = present.mean(axis=0)
     _, singular, right = np.linalg.svd(present - mean, full_matrices=False)
     return right[:count] * (np.sqrt(len(present)) / singular[:count, None]), mean
-
-
-def _calibrate(logit: Floats, data: Dataset, stage: Ints) -> tuple[Floats, Floats]:
-    """Platt scaling of held-out logits, for each stage that has examples of both outcomes; one that
-    has not, or whose logits say nothing, takes that of the stage before it. On the latest launches, which are nearest to those to
-    come."""
-    slope, offset = np.ones(len(STAGES)), np.zeros(len(STAGES))
-    latest = data.launch_day >= np.quantile(data.launch_day, 1 - CALIBRATED)
-    for number in range(len(STAGES)):
-        mine = latest & (stage == number)
-        if 0 < data.label[mine].sum() < mine.sum():
-            platt = LogisticRegression(C=1e6).fit(logit[mine, None], data.label[mine])
-            if platt.coef_[0, 0] > 0:
-                slope[number:], offset[number:] = platt.coef_[0, 0], platt.intercept_[0]
-    return slope, offset

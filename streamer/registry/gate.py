@@ -6,7 +6,8 @@ Two bundles are compared by what they were measured on with the same examples an
 
 1. every number that the other has, it has;
 2. its quality (AUC and the like), averaged over all of them, is not lower by more than `NOISE`, and
-   no single one by more than `LEEWAY`;
+   no single one by more than `LEEWAY`; what the other was let through with below the one before it
+   counts (``behind``), so many small losses are no large one;
 3. its calibration errors on average are not above the other's, and no single one by more than
    `LEEWAY`; below `CALIBRATED` they don't count.
 
@@ -61,8 +62,9 @@ def summary(bundle: Stored) -> tuple[float | None, float | None]:
     return (fmean(quality) if quality else None), max(errors, default=None)
 
 
-def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
-    """Why the candidate is not let through, a line each; none if it is."""
+def objections(candidate: Stored, incumbent: Stored, behind: float = 0.0) -> Iterator[str]:
+    """Why the candidate is not let through, a line each; none if it is. The incumbent is so much
+    ``behind`` the best on its line of descent."""
     kind, ours, theirs = candidate.kind, metrics(candidate), metrics_beside(candidate, incumbent)
     quality = _chosen(_QUALITY[kind], theirs)
     errors = _chosen(_CALIBRATION[kind], theirs)
@@ -74,14 +76,24 @@ def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
     elif missing := [name for name in {**quality, **errors} if name not in ours]:
         yield f"it was not measured for {', '.join(missing)}"
     else:
-        yield from _lower(ours, quality)
+        yield from _lower(ours, quality, behind)
         yield from _uncalibrated(ours, errors)
 
 
-def _lower(ours: Metrics, theirs: Metrics) -> Iterator[str]:
-    mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
-    if mean < other - NOISE:
-        yield f"it is worse on average: {mean:.4f} against {other:.4f} in use"
+def behind_best(candidate: Stored, incumbent: Stored, behind: float) -> float:
+    """How much a candidate without objections is behind the best on its line of descent, where the
+    incumbent is so much ``behind`` it. Losses add up over test examples that change, since each was
+    measured on the same examples as the one before."""
+    theirs = _chosen(_QUALITY[candidate.kind], metrics_beside(candidate, incumbent))
+    mean, other = _means(metrics(candidate), theirs)
+    return round(max(0.0, behind + other - mean), 6)
+
+
+def _lower(ours: Metrics, theirs: Metrics, behind: float) -> Iterator[str]:
+    mean, other = _means(ours, theirs)
+    if mean < other + behind - NOISE:
+        told = f", which is {behind:.4f} behind the best before it" if behind else ""
+        yield f"it is worse on average: {mean:.4f} against {other:.4f} in use{told}"
         return
     for name, value in theirs.items():
         if ours[name] < value - LEEWAY:
@@ -91,7 +103,7 @@ def _lower(ours: Metrics, theirs: Metrics) -> Iterator[str]:
 def _uncalibrated(ours: Metrics, theirs: Metrics) -> Iterator[str]:
     if not theirs:
         return
-    mean, other = fmean(ours[name] for name in theirs), fmean(theirs.values())
+    mean, other = _means(ours, theirs)
     if mean > max(CALIBRATED, other):
         yield f"it is calibrated worse on average: {mean:.4f} against {other:.4f} in use"
         return
@@ -99,6 +111,11 @@ def _uncalibrated(ours: Metrics, theirs: Metrics) -> Iterator[str]:
         allowed = max(CALIBRATED, value + LEEWAY)
         if ours[name] > allowed:
             yield f"{name} is {ours[name]:.4f}, at most {allowed:.4f} allowed"
+
+
+def _means(ours: Metrics, theirs: Metrics) -> tuple[float, float]:
+    """Over the numbers that the other has."""
+    return fmean(ours[name] for name in theirs), fmean(theirs.values())
 
 
 def _chosen(pattern: str, found: Metrics) -> dict[str, float]:

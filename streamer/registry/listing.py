@@ -60,7 +60,8 @@ def compared(store: Path, name: str, other: str | None) -> Comparison:
     """A bundle beside another: unless told, the one in use for the same, or, if that is the bundle
     itself, the one that it took the place of. Raises BundleError."""
     candidate = usable(store, name)
-    descent = pointer.line_of_descent(pointer.history(store), candidate.slot)
+    changes = pointer.history(store)
+    descent = pointer.line_of_descent(changes, candidate.slot)
     against = other or next((before for before in descent[:2] if before != name), None)
     if against is None:
         raise BundleError(f"say with what to compare {name}: nothing else has been in use yet")
@@ -71,7 +72,7 @@ def compared(store: Path, name: str, other: str | None) -> Comparison:
         name,
         against,
         [Metric(key, ours.get(key), theirs.get(key)) for key in names],
-        list(objections(candidate, incumbent)),
+        list(objections(candidate, incumbent, pointer.behind(changes, candidate.slot, against))),
     )
 
 

@@ -33,7 +33,8 @@ _PAUSE_SECONDS = 0.05
 
 class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``to`` came into use for ``slot`` in the place of ``before``; ``overruled`` are the reasons
-    against it that ``--force`` overruled."""
+    against it that ``--force`` overruled, ``behind`` how much worse it was then than the best on its
+    line of descent (see gate.py)."""
 
     to: str
     slot: str = "launch"
@@ -43,6 +44,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
     why: str = ""
     overruled: tuple[str, ...] = ()
+    behind: float = 0.0
 
 
 def history(store: Path) -> list[Change]:
@@ -71,14 +73,25 @@ def in_use(store: Path) -> dict[str, str]:
 
 def line_of_descent(changes: list[Change], slot: str) -> list[str]:
     """The bundle in use for a slot, the one to go back to from it, and so on."""
-    stack: list[str] = []
+    return [change.to for change in _standing(changes, slot)]
+
+
+def behind(changes: list[Change], slot: str, name: str) -> float:
+    """How much worse a bundle on the line of descent is than the best that led to it; 0.0 for any
+    other."""
+    return next((c.behind for c in _standing(changes, slot) if c.to == name), 0.0)
+
+
+def _standing(changes: list[Change], slot: str) -> list[Change]:
+    """The promotions for a slot that were not undone, the latest first."""
+    stack: list[Change] = []
     for change in changes:
         if change.slot != slot:
             continue
         if change.action == "rollback":
             del stack[-1:]
         else:
-            stack.append(change.to)
+            stack.append(change)
     return stack[::-1]
 
 

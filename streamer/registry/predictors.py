@@ -13,7 +13,7 @@ from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CURVE, Stored
 from streamer.scoring.predictor import STAGES, Predictor
-from streamer.state.features import FEATURES, MODALITIES, MODALITY
+from streamer.state.features import FEATURES, FIRST_VERSION, MODALITIES, MODALITY, VERSIONS
 
 LAUNCH: Final = "launch"
 
@@ -68,10 +68,22 @@ def predictor_of(stored: Stored) -> Bundle:
         dimensions = manifest["dimensions"]
         if wrong := _wrong(predictor, dimensions):
             raise BundleError(f"bundle {name} can't score: {wrong}")
+        if redefined := _redefined(predictor, manifest):
+            raise BundleError(
+                f"bundle {name} learnt {', '.join(redefined)} by another definition than this "
+                "streamer computes; make a new one with: streamer train"
+            )
         curve = stored.files.get(CURVE, b"")
         return Bundle(name, predictor, stored.encoder, dimensions, manifest, curve)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"bundle {name} is no predictor of this streamer's: {error!r}") from None
+
+
+def _redefined(predictor: Predictor, manifest: Mapping[str, Any]) -> list[str]:
+    """The features that it reads and that are defined otherwise here. A bundle that does not tell a
+    version is as old as the first."""
+    learnt: dict[str, int] = dict(manifest.get("feature_versions", {}))
+    return [n for n in predictor.reads if learnt.get(n, FIRST_VERSION) != VERSIONS[n]]
 
 
 def _wrong(predictor: Predictor, dimensions: int) -> str:
@@ -102,6 +114,11 @@ def save(
 
     Returns its folder. Raises BundleError if the name is taken.
     """
-    about = {"features": list(predictor.features), "groups": list(predictor.groups), **manifest}
+    about = {
+        "features": list(predictor.features),
+        "feature_versions": {name: VERSIONS[name] for name in predictor.reads},
+        "groups": list(predictor.groups),
+        **manifest,
+    }
     more = {CURVE: curve} if curve else {}
     return bundles.write(store, name, LAUNCH, predictor.arrays(), about, card, more)

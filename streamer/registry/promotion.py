@@ -28,10 +28,15 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
         before = pointer.current(store, candidate.slot)
         if before == name:
             raise BundleError(f"{name} is in use already")
-        against = tuple(_objections(store, candidate, before))
+        incumbent = _sound(store, before)
+        behind = pointer.behind(pointer.history(store), candidate.slot, before or "")
+        against = tuple(objections(candidate, incumbent, behind)) if incumbent else ()
         if against and not force:
             raise BundleError(f"{name} is not promoted: {'; '.join(against)} (--force overrules)")
-        return _changed(store, candidate.slot, name, before, why, by, overruled=against)
+        now = 0.0
+        if incumbent and not against:
+            now = gate.behind_best(candidate, incumbent, behind)
+        return _changed(store, candidate.slot, name, before, why, by, overruled=against, behind=now)
 
 
 def activate(store: Path, name: str) -> str:
@@ -64,8 +69,9 @@ def usable(store: Path, name: str) -> Stored:
     return found
 
 
-def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
-    """What speaks against one sound bundle in the place of another, a line each."""
+def objections(candidate: Stored, incumbent: Stored, behind: float) -> Iterator[str]:
+    """What speaks against one sound bundle in the place of another, which is so much ``behind`` the
+    best on its line of descent; a line each."""
     if candidate.encoder != incumbent.encoder:
         yield (
             f"it reads vectors of encoder {candidate.encoder[:12]}, {incumbent.name} those of "
@@ -76,20 +82,19 @@ def objections(candidate: Stored, incumbent: Stored) -> Iterator[str]:
     own, other = (bundle.manifest.get("success", {}) for bundle in (candidate, incumbent))
     if own != other:
         yield f"it says P of another success ({_told(own)}) than {incumbent.name} ({_told(other)})"
-    yield from gate.objections(candidate, incumbent)
+    yield from gate.objections(candidate, incumbent, behind)
 
 
 def _told(success: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in success.items()) or "not told which"
 
 
-def _objections(store: Path, candidate: Stored, before: str | None) -> Iterator[str]:
+def _sound(store: Path, name: str | None) -> Stored | None:
+    """The bundle in use, if it can be used: nothing is worse than one that can't."""
     try:
-        incumbent = usable(store, before) if before else None
+        return usable(store, name) if name else None
     except BundleError:
-        return  # nothing is worse than a bundle that can't be used
-    if incumbent:
-        yield from objections(candidate, incumbent)
+        return None
 
 
 def add(store: Path, source: Path) -> list[str]:

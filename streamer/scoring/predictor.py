@@ -107,6 +107,12 @@ class Predictor:
         """What the columns of ``contributions`` are: the base, the content, every modality."""
         return ("base", "content", *self.groups)
 
+    @property
+    def reads(self) -> list[str]:
+        """The features whose values, or whose absence, move a score."""
+        places = {*self.values.tolist(), *self.flags.tolist(), *self.termed.tolist()}
+        return [self.features[place] for place in sorted(places)]
+
     def score(self, x: Floats, content: NDArray[np.float32], stage: Ints) -> Scores:
         """Scores items: ``x`` (items, F), ``content`` (items, D) and ``stage`` (items,)."""
         added, members, base = self._networks(self.inputs(x, content))

@@ -115,6 +115,13 @@ MODALITIES: dict[str, tuple[str, ...]] = {
 FEATURES: tuple[str, ...] = tuple(chain.from_iterable(MODALITIES.values()))
 MODALITY = np.array([place for place, names in enumerate(MODALITIES.values()) for _ in names])
 """Of which modality each feature is, by its place among them."""
+FIRST_VERSION = 1
+VERSIONS: dict[str, int] = dict.fromkeys(FEATURES, FIRST_VERSION) | {
+    "conversion": 3,
+    "returns_share": 3,
+}
+"""Which definition each feature has. Whoever changes what one says of the same events raises its
+number: what has learnt the former definition is refused from then on."""
 
 
 @dataclass(slots=True)

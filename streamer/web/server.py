@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 from redis.exceptions import RedisError
 
+from streamer.draw import draw
 from streamer.errors import ConfigurationError, RedisUnavailable
 from streamer.interrupt import cancelled
 from streamer.models import follow, judge_in_use
@@ -66,6 +67,7 @@ def application(window: Window) -> web.Application:
     app.router.add_get("/api/boards", _boards)
     app.router.add_get("/api/board", _board)
     app.router.add_get("/api/board/events", _board_events)
+    app.router.add_get("/api/board/draw", _draw)
     app.router.add_get("/api/item", _item)
     add_status_routes(app, lambda: _reads(window))
     return app
@@ -133,6 +135,18 @@ async def _board_events(request: web.Request) -> web.StreamResponse:
             seen = sequence
             await stream.write(f"data: {json.dumps(_told(decision))}\n\n".encode())
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _draw(request: web.Request) -> web.Response:
+    """A list to show, another one each time."""
+    board, places = _wanted(request, "name"), request.query.get("places", "10")
+    if not places.isdecimal():
+        raise web.HTTPBadRequest(text=f"places: {places!r} is no number")
+    try:
+        found = await draw(request.app[_WINDOW], board, int(places))
+    except ConfigurationError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+    return web.json_response(msgspec.to_builtins(found), headers={"Cache-Control": "no-store"})
 
 
 async def _item(request: web.Request) -> web.Response:

@@ -13,10 +13,12 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.embedded import free_port, valkey
+from streamer.events import Behaviour
 from streamer.topology import NEW_ITEMS
 from tests.support.logs import write
 from tests.support.processes import call, own_group, running, said, until
@@ -101,6 +103,33 @@ def test_a_board_is_told_in_order(shop: Shop) -> None:
 def test_a_board_that_nobody_has_heard_of_is_empty(shop: Shop) -> None:
     assert told(f"{shop.page}/api/board?name=Toys") == {"sequence": 0, "time": None, "lines": []}
     assert get(f"{shop.page}/api/board")[0] == 400
+
+
+def test_a_list_is_drawn_with_what_its_impressions_log(shop: Shop) -> None:
+    address = f"{shop.page}/api/board/draw?name=Kitchen"
+    lists = [told(f"{address}&places=2") for _ in range(20)]
+    for found in [
+        *lists,
+        said(shop.settings, shop.folder, "draw", "Kitchen", "--places", "2", "--json"),
+    ]:
+        assert found.keys() == {"board", "model", "time", "lines"}
+        assert found["model"].startswith("launch-")
+        assert [line["position"] for line in found["lines"]] == [1, 2]
+        assert len({line["item_id"] for line in found["lines"]} & set(MUGS)) == 2
+        for line in found["lines"]:
+            event = {"item_id": line["item_id"], "type": "impression", "time": found["time"]}
+            shown = {name: line[name] for name in ("position", "propensity")}
+            msgspec.convert({**event, **shown}, Behaviour)
+    assert len(told(address)["lines"]) == len(MUGS)
+    assert told(f"{shop.page}/api/board/draw?name=Toys")["lines"] == []
+
+
+@pytest.mark.parametrize("places", ["0", "51", "many"])
+def test_a_list_of_odd_length_is_refused(shop: Shop, places: str) -> None:
+    assert get(f"{shop.page}/api/board/draw?name=Kitchen&places={places}")[0] == 400
+    done = call(shop.settings, shop.folder, "draw", "Kitchen", "--places", places)
+    assert done.returncode == 2
+    assert call(shop.settings, shop.folder, "draw", "Toys").returncode == 8
 
 
 def test_a_watched_board_is_told_again_when_it_changes(shop: Shop) -> None:

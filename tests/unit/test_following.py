@@ -20,6 +20,7 @@ from streamer.registry import bundles, pointer
 from streamer.registry.pointer import Change
 from streamer.registry.promotion import rollback
 from streamer.settings import Settings
+from streamer.state.features import VERSIONS
 from tests.support.bundles import promoted, random_predictor, write_bundle
 from tests.unit.encoding.fakes import DIMENSIONS, CountingBackend, service, text
 
@@ -163,6 +164,17 @@ def test_who_starts_while_the_bundle_in_use_is_damaged_takes_the_one_before(stor
     mend(store, "three")
     late.look()
     assert late.taken == ["two", "three"]
+
+
+def test_who_starts_with_features_defined_anew_takes_no_bundle_that_learnt_the_former(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(VERSIONS, "views", 7)
+    with pytest.raises(BundleError, match="one learnt views by another definition than this"):
+        Process(store)
+    write_bundle(store, "four")
+    promoted(store, "four")
+    assert Process(store).taken == ["four"]
 
 
 def test_who_starts_without_any_usable_bundle_says_what_is_wrong_with_the_one_in_use(

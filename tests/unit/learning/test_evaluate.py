@@ -19,6 +19,7 @@ from streamer.learning.evaluate import (
     Row,
     draws_of,
     faithful,
+    of_seeds,
     ranked,
     weighted_auc,
 )
@@ -125,6 +126,23 @@ def test_launches_whose_weeks_no_label_looks_into_are_ranked_by_themselves() -> 
     assert row.unseen[0.0] == 0.0
     assert row.auc(0.0).value > 0.3
     assert row.ece[0.0] == pytest.approx(late[:400].mean(), abs=0.02)
+
+
+def test_seeds_that_err_differently_are_better_averaged_and_told_so() -> None:
+    rng = np.random.default_rng(0)
+    data, _ = launches(rng, 0, 400)
+    draws = draws_of(data, 20)
+    scores = [data.label + 2 * rng.normal(size=len(data)) for _ in range(5)]
+    alone, together = of_seeds("trees", data, scores, draws, np.mean(scores, axis=0), np.inf)
+    assert (alone.name, together.name) == ("trees", "trees, averaged")
+    for age in draws:
+        assert alone.auc(age).value == pytest.approx(np.mean(alone.by_seed[age]))
+        assert together.auc(age).value > alone.auc(age).value + 0.1
+        assert together.lead(alone, age).least > 0
+    assert alone.ece
+    assert not together.ece
+    assert len(of_seeds("trees", data, scores[:1], draws, scores[0])) == 1
+    assert len(of_seeds("text", data, scores, draws, None)) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from streamer.errors import ConfigurationError
 from streamer.events import Behaviour
 from streamer.learning import offpolicy, open_bandit
-from streamer.learning.bundle_policy import drawn
 from streamer.learning.exposures import Exposures, Hope, exposures
 from streamer.learning.offpolicy import ESTIMATORS, Log, evaluate, on_policy
 from streamer.replay.record import TimedRecord
@@ -194,22 +193,3 @@ def test_a_late_click_takes_nothing_back() -> None:
         ]
     )
     assert found.reward == [1.0]
-
-
-@given(st.integers(1, 8), st.integers(1, 10))
-def test_lists_put_one_item_in_each_place_and_no_item_in_two(items: int, places: int) -> None:
-    rng = np.random.default_rng(items)
-    ids = [f"i{n}" for n in range(items)]
-    found = drawn(ids, rng.normal(size=items), np.ones(items), places, rng)
-    filled = min(items, places)
-    np.testing.assert_allclose(found.chance.sum(axis=0), [1.0] * filled + [0.0] * (places - filled))
-    assert (found.chance.sum(axis=1) <= 1 + 1e-9).all()
-
-
-def test_a_sure_bundle_always_shows_its_best_and_an_unsure_one_others_too() -> None:
-    logit, rng = np.array([0.0, 2.0, 1.0]), np.random.default_rng(0)
-    sure = drawn(["a", "b", "c"], logit, np.full(3, 1e-9), 2, rng)
-    assert sure.items.keys() == {"b", "c"}
-    assert sure.chance.tolist() == [[1.0, 0.0], [0.0, 1.0]]
-    unsure = drawn(["a", "b", "c"], logit, np.full(3, 2.0), 2, rng)
-    assert 0.1 < unsure.chance[unsure.items["a"], 0] < unsure.chance[unsure.items["b"], 0]

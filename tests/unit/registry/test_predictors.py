@@ -12,7 +12,7 @@ from streamer import registry
 from streamer.errors import BundleError
 from streamer.registry import bundles
 from streamer.scoring.explain import Explainer
-from streamer.state.features import FEATURES, MODALITIES
+from streamer.state.features import FEATURES, MODALITIES, VERSIONS
 from tests.support.bundles import (
     DIMENSIONS,
     SHIPPED,
@@ -60,6 +60,39 @@ def test_a_bundle_made_before_there_were_some_features_does_without(tmp_path: Pa
     )
 
 
+def test_a_bundle_that_learnt_a_feature_by_another_definition_is_refused(tmp_path: Path) -> None:
+    learnt = {**VERSIONS, "views": 0, "buyers": 7, "sentiment": 7, "review_v0": 7}
+    write_bundle(tmp_path, feature_versions=learnt)
+    with pytest.raises(BundleError) as refused:
+        registry.load(tmp_path, "random")
+    assert str(refused.value) == (
+        "bundle random learnt views, buyers, sentiment by another definition than this streamer "
+        "computes; make a new one with: streamer train"
+    )
+
+
+def test_a_bundle_that_tells_no_versions_is_as_old_as_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bundle(tmp_path, feature_versions={})
+    with pytest.raises(BundleError, match="learnt conversion, returns_share by another"):
+        registry.load(tmp_path, "random")
+    for name in FEATURES:
+        monkeypatch.setitem(VERSIONS, name, 1)
+    registry.load(tmp_path, "random")
+
+
+def test_what_a_predictor_does_not_read_may_be_defined_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bundle(tmp_path)
+    monkeypatch.setitem(VERSIONS, "review_v0", 7)
+    registry.load(tmp_path, "random")
+    monkeypatch.setitem(VERSIONS, "price_log", 7)
+    with pytest.raises(BundleError, match="learnt price_log by another"):
+        registry.load(tmp_path, "random")
+
+
 def test_tensors_that_are_no_predictor_are_refused(tmp_path: Path) -> None:
     about = {"encoder": "e", "dimensions": 1, "features": FEATURES, "groups": list(MODALITIES)}
     bundles.write(tmp_path, "odd", "launch", {"weights": np.ones(3)}, about, "# odd")
@@ -81,6 +114,7 @@ def test_a_store_without_an_active_bundle_says_how_to_make_one(tmp_path: Path) -
 def test_the_shipped_bundle_is_sound_and_every_feature_of_it_has_words() -> None:
     bundle = registry.active(SHIPPED)
     assert bundle.predictor.features == FEATURES
+    assert list(bundle.manifest["feature_versions"]) == sorted(bundle.predictor.reads)
     assert bundle.predictor.components.shape[1] == bundle.dimensions
     assert len(Explainer(bundle.predictor).reasons) > len(FEATURES) / 2
     assert all(np.isfinite(array).all() for array in bundle.predictor.arrays().values())

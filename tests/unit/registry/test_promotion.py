@@ -14,8 +14,10 @@ import pytest
 
 from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
+from streamer.registry.listing import compared
 from streamer.registry.predictors import save
-from streamer.registry.promotion import add, promote, rollback
+from streamer.registry.promotion import activate, add, promote, rollback
+from streamer.state.features import VERSIONS
 from tests.support.bundles import (
     DIMENSIONS,
     measured,
@@ -99,6 +101,10 @@ def of_other_features(store: Path) -> None:
     write_bundle(store, "new", **measured(0.95), features=["price"])
 
 
+def of_another_definition(store: Path) -> None:
+    write_bundle(store, "new", **measured(0.95), feature_versions={**VERSIONS, "views": 0})
+
+
 def saying(**arrays: Any) -> Callable[[Path], None]:
     """A bundle with these arrays in the place of its own."""
 
@@ -125,6 +131,7 @@ NOT_A_NUMBER = random_predictor().weights2 * np.float32("nan")
         (damaged, "tensors.safetensors does not match its hash"),
         (of_another_schema, "has schema 1, this streamer reads 2"),
         (of_other_features, "was made for other features"),
+        (of_another_definition, "learnt views by another definition"),
         (lambda store: None, "bundle new can't be read: No such file"),
     ],
 )
@@ -149,6 +156,58 @@ def test_a_bundle_that_turns_scores_around_is_promoted_by_force_alone(store: Pat
 def test_what_is_in_use_is_not_promoted_again(store: Path) -> None:
     with pytest.raises(BundleError, match="old is in use already"):
         promote(store, "old")
+
+
+def refusal(store: Path, name: str, auc: float, **about: Any) -> str:
+    """Why a new bundle that is as good as that is not promoted; '' if it is."""
+    write_bundle(store, name, **measured(auc, **about))
+    return activate(store, name)
+
+
+def test_many_small_losses_are_no_large_one(store: Path) -> None:
+    assert refusal(store, "a-little-worse", 0.8996) == ""
+    assert refusal(store, "and-again", 0.8992) == ""
+    assert (
+        "it is worse on average: 0.8988 against 0.8992 in use, which is 0.0008 behind the best "
+        "before it" in refusal(store, "and-once-more", 0.8988)
+    )
+    assert refusal(store, "as-good-as-the-first", 0.9) == ""
+    assert refusal(store, "less-than-that", 0.8992) == ""
+    behind = [change.behind for change in pointer.history(store)]
+    assert behind == pytest.approx([0.0, 0.0004, 0.0008, 0.0, 0.0008])
+
+
+def test_losses_add_up_over_other_test_examples(store: Path) -> None:
+    """Each bundle was measured on examples of its own, beside the one before it."""
+    refused, before = [], "old"
+    for month in ("july", "august", "september"):
+        beside = {"name": before, "metrics": measured(0.8004)["metrics"]}
+        about = {"test_fingerprint": month, "incumbent": beside}
+        refused.append(bool(refusal(store, month, 0.8, **about)))
+        before = month
+    assert refused == [False, False, True]
+
+
+def test_who_goes_back_is_as_far_behind_as_before(store: Path) -> None:
+    assert refusal(store, "worse", 0.8994) == ""
+    assert refusal(store, "much-better", 0.91) == ""
+    rollback(store)
+    assert "worse on average" in refusal(store, "worse-still", 0.8988)
+    assert refusal(store, "as-bad", 0.8994) == ""
+
+
+def test_what_is_forced_is_what_others_are_measured_by_from_then_on(store: Path) -> None:
+    write_bundle(store, "forced", **measured(0.85))
+    promote(store, "forced", why="old has seen the test examples", force=True)
+    assert refusal(store, "a-little-worse", 0.8495) == ""
+    assert "worse on average" in refusal(store, "and-again", 0.8488)
+
+
+def test_a_comparison_tells_what_a_promotion_would(store: Path) -> None:
+    assert refusal(store, "worse", 0.8992) == ""
+    reason = refusal(store, "worse-still", 0.8988)
+    (told,) = compared(store, "worse-still", None).objections
+    assert told in reason
 
 
 def test_going_back_twice_goes_back_two(store: Path) -> None:
