@@ -24,7 +24,7 @@ _JOURNEY = ("transactions", "products", "promotions")
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """``files`` are what the ``source`` is read from. Launches before ``test_from_day`` are learnt
+    """``files`` are what the ``source`` is read from, none where that is no files. Launches before ``test_from_day`` are learnt
     from, the others measured on, each at ``ages_days``. Reviews are learnt from if launches have
     ``least_reviews`` of them by the last age."""
 

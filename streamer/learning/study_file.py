@@ -8,7 +8,8 @@ It is TOML; all but the log may be left out, and is then as here:
     behaviour_mapping = "events.toml"   # none unless told; see `streamer replay --help`
     catalogue_mapping = "items.toml"
     format = "auto"                     # or jsonl, csv, parquet, amazon-2023
-    # packaged = "complete-journey"     # in the place of files
+    # topics = true                     # in the place of files: what the input topics retain
+    # packaged = "complete-journey"     # or this
 
     [launches]                          # days since the log began, or dates (UTC): 2025-09-01
     first = 28                          # launches before it only warm the state up
@@ -44,9 +45,11 @@ from streamer.learning.outcomes import Outcome
 from streamer.learning.replay import AT_FIRST_SIGHT
 from streamer.learning.study import AGES_DAYS, LEAST_REVIEWS, Study, journey
 from streamer.live import Success
+from streamer.replay.record import Source
 from streamer.replay.sources.log import open_input
 from streamer.replay.sources.merge import merged
 from streamer.replay.sources.opening import FileFormat, open_files
+from streamer.replay.sources.topics import TopicSource
 from streamer.settings import Settings
 from streamer.state.layout import DAY
 from streamer.toml_file import TomlFile
@@ -70,6 +73,7 @@ class _Log(Struct, forbid_unknown_fields=True):
     behaviour_mapping: str | None = None
     catalogue_mapping: str | None = None
     format: FileFormat = "auto"
+    topics: bool = False
     packaged: Literal["complete-journey"] | None = None
 
 
@@ -100,7 +104,8 @@ class _File(Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A log, where its days begin (seconds) and end (days), and its documented split, if any."""
+    """A log and what it is read from, where its days begin (seconds) and end (days), and its
+    documented split, if any."""
 
     source: Accepted
     files: Sequence[Path]
@@ -113,12 +118,12 @@ class _Opened:
 def open_study(path: Path | None, settings: Settings) -> Study:
     """The study of a file, Complete Journey's without one.
 
-    Raises ConfigurationError with the file and the line, DependencyMissing.
+    Raises ConfigurationError with the file and the line, DependencyMissing, BrokerUnavailable.
     """
     if path is None:
         return journey(settings)
     file = toml_file.read(path, _File, _choices)
-    opened = _packaged(settings) if file.given.log.packaged else _own(file, settings)
+    opened = _opened(file, settings)
     success = Success(**msgspec.structs.asdict(file.given.success))
     launches, test_from = _split(file, opened, success)
     return Study(
@@ -132,6 +137,15 @@ def open_study(path: Path | None, settings: Settings) -> Study:
     )
 
 
+def _opened(file: TomlFile[_File], settings: Settings) -> _Opened:
+    of = file.given.log
+    if sum(map(bool, (of.behaviour or of.catalogue, of.topics, of.packaged))) > 1:
+        raise file.wrong("log", "[log] names files, topics or packaged: keep one of them")
+    if of.packaged:
+        return _packaged(settings)
+    return _retained(settings) if of.topics else _own(file, settings)
+
+
 def _packaged(settings: Settings) -> _Opened:
     base = journey(settings)
     of = base.launches
@@ -139,8 +153,20 @@ def _packaged(settings: Settings) -> _Opened:
     return _Opened(base.source, base.files, of.day_zero, end, of.first_day, base.test_from_day)
 
 
+def _retained(settings: Settings) -> _Opened:
+    """What the input topics retain."""
+    source = TopicSource(settings)
+    return _Opened(Accepted(source, settings), [], *_days(source))
+
+
+def _days(source: Source) -> tuple[float, float]:
+    """Where the day begins on which a source does (seconds), and in how many days it ends."""
+    day_zero = source.start_time // DAY * DAY
+    return day_zero, (source.last_time - day_zero) / DAY
+
+
 def _own(file: TomlFile[_File], settings: Settings) -> _Opened:
-    """Day 0 is the day on which the behaviour begins, and its end the log's."""
+    """The log begins and ends with the behaviour."""
     of = file.given.log
     behaviour, catalogue = _files(file, "behaviour"), _files(file, "catalogue")
     mappings = {name: _mapping(file, f"{name}_mapping") for name in ("behaviour", "catalogue")}
@@ -151,16 +177,14 @@ def _own(file: TomlFile[_File], settings: Settings) -> _Opened:
         items = open_input(NEW_ITEMS, catalogue, mappings["catalogue"], of.format)
         source = merged([items, acts])
     files = [*behaviour, *catalogue, *(each for each in mappings.values() if each)]
-    day_zero = acts.start_time // DAY * DAY
-    end = (acts.last_time - day_zero) / DAY
-    return _Opened(Accepted(source, settings), files, day_zero, end)
+    return _Opened(Accepted(source, settings), files, *_days(acts))
 
 
 def _files(file: TomlFile[_File], name: str) -> list[Path]:
     given = getattr(file.given.log, name)
     names = [given] if isinstance(given, str) else given
     if not names:
-        raise file.wrong("log", f"[log] needs {name}: the files of the {name}")
+        raise file.wrong("log", f"[log] needs {name}: the files of the {name} (or topics = true)")
     return [_existing(file, name, each) for each in names]
 
 

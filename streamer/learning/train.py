@@ -97,7 +97,7 @@ def _provenance(of: Origin, data: Dataset, transfer: Transfer | None) -> dict[st
     """What the manifest says of where a bundle comes from."""
     found: dict[str, Any] = {
         "trained_on": of.study.source.about,
-        "study": of.study.period,
+        "study": {"log": of.study.source.name, **of.study.period},
         "success": asdict(of.study.success),
         "examples": len(data),
         "data_fingerprint": fingerprint_of(data),

@@ -81,9 +81,7 @@ def own_shop(folder: Path, reviews: bool = True, seed: int = 0) -> OwnShop:
     return shop
 
 
-def _kinds(
-    rng: np.random.Generator, *, looked: bool, like: bool
-) -> list[tuple[str, int, float]]:
+def _kinds(rng: np.random.Generator, *, looked: bool, like: bool) -> list[tuple[str, int, float]]:
     """What is done with a launch, how often, and in how many days."""
     views = rng.poisson(9 if looked else 2)
     bought = rng.poisson(0.4 + 2.5 * looked + 2.5 * like)
