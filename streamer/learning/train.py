@@ -56,8 +56,8 @@ def train(
     with Board(run / name) as board:
         data, of = examples(settings, study, steps)
         curves = Curves(board)
-        epochs = options.network.epochs_of(len(data))
-        options = replace(options, network=replace(options.network, epochs=epochs))
+        batch = options.network.batch_of(len(data))
+        options = replace(options, network=replace(options.network, batch=batch))
         with steps.step("fit trees and networks", options.steps) as told:
             launch = fit(data, options, told, curves)
     curve = curves.draw()

@@ -132,7 +132,7 @@ def test_more_views_and_better_reviews_raise_the_score(trained: tuple[Bundle, Re
         places = [FEATURES.index(name) for name in names]
         x[0, places], x[1, places] = predictor.least[places], predictor.greatest[places]
         low, high = predictor.score(x, content, np.array([1, 1])).logit
-        assert high > low + 0.3, names
+        assert high > low + 0.1, names
 
 
 def test_a_worker_serves_what_was_measured(trained: tuple[Bundle, Result], found: Survey) -> None:
