@@ -201,3 +201,28 @@ def test_it_is_tuned_on_its_study() -> None:
 def test_a_task_that_knows_no_study_says_so() -> None:
     done = run("evaluate", "--task", "recommend", "--study", "study.toml")
     assert "leave --study out" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_without_reviews_what_they_add_is_another_shops_but_for_what_is_learnt_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has ratings, so the networks read these, and the term speaks of sentiment alone."""
+    own_shop(tmp_path, reviews=False)
+    store = shipped_store(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = set(bundles.names(store))
+    run("train", "--study", "study.toml")
+    (name,) = set(bundles.names(store)) - before
+    bundle = registry.load(store, name)
+    predictor = bundle.predictor
+    assert "rating" in {predictor.features[place] for place in predictor.values}
+    assert [predictor.features[place] for place in predictor.termed] == [
+        "sentiment",
+        "sentiment_168h",
+    ]
+    assert bundle.manifest["metrics"]["auc.age_1d"] > 0.6
+    assert "reviews" not in bundle.manifest
+    card = (store / name / "README.md").read_text()
+    assert "this log has 0 reviews of launches, too few to learn from" in card
+    assert "## What reviews add" in card

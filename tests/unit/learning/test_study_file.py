@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
+from streamer import toml_file
 from streamer.errors import ConfigurationError
 from streamer.learning.replay import AT_FIRST_SIGHT
 from streamer.learning.study import AGES_DAYS, Study
 from streamer.learning.study_file import open_study
+from streamer.learning.study_form import StudyForm, choices
 from streamer.learning.survey import check, survey
 from streamer.live import Success
 from streamer.settings import Settings
 from streamer.state.layout import DAY
+from tests.support.processes import REPOSITORY
 
 START = 1_735_689_600.0
 """2025-01-01."""
@@ -205,3 +208,19 @@ def test_texts_are_those_of_launches_until_their_last_look(opened: Open, tmp_pat
     assert found.words["item-9"] == "A item-9"
     assert "old" not in found.words
     assert not survey(opened(MORE + "[reviews]\nleast = 3\n")).learns_reviews
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_the_documented_study_is_one_and_says_what_is_usual(page: str, tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```toml\n((?:# study.toml\n)?\[log\].*?)```", (REPOSITORY / page).read_text(), re.DOTALL
+    )
+    file = tmp_path / "study.toml"
+    file.write_text(block)
+    given = toml_file.read(file, StudyForm, choices).given
+    assert given.log.behaviour
+    if page != "README.md":
+        assert (given.success, given.reviews) == (StudyForm().success, StudyForm().reviews)
+        assert given.launches.ages_days
+        usual = [round(24 * age) for age in given.launches.ages_days]
+        assert usual == [round(24 * age) for age in AGES_DAYS[1:]]
