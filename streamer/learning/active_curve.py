@@ -25,7 +25,7 @@ from streamer.scoring.predictor import Predictor
 Floats = NDArray[np.float64]
 
 AGE_DAYS = 0.0
-"""The age at which launches are chosen and measured: right after the first sale."""
+"""The age at which launches are chosen and measured: right after the launch."""
 UPDATES = 400
 """Steps that a network takes at least, however few the labels."""
 PSEUDO_LAUNCHES = 2000
@@ -165,7 +165,7 @@ def draw(found: Sequence[Curve], counts: Sequence[int], folder: Path) -> Path:
         axes.set_xticks(counts, [f"{count:,}" for count in counts])
         axes.minorticks_off()
         axes.set_xlabel("launches with a label")
-        axes.set_ylabel({"auc": "AUC at the first sale", "ece": "calibration error"}[name])
+        axes.set_ylabel({"auc": "AUC right after the launch", "ece": "calibration error"}[name])
         axes.grid(True, alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(folder / PICTURE, dpi=110)

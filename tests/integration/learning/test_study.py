@@ -211,6 +211,8 @@ def test_without_reviews_what_they_add_is_another_shops_but_for_what_is_learnt_h
     own_shop(tmp_path, reviews=False)
     store = shipped_store(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("STREAMER_ENCODER_BACKEND", "fp32")
     before = set(bundles.names(store))
     run("train", "--study", "study.toml")
     (name,) = set(bundles.names(store)) - before
