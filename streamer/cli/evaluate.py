@@ -111,10 +111,23 @@ def evaluate(
 
 
 def _by(of: Study, model: Bundle, *, told: bool) -> Study:
-    """The study that a bundle is measured by: where none was ``told``, one with its own success."""
+    """The study that a bundle is measured by: where none was ``told``, one with its own success.
+    Raises ConfigurationError where that can't be counted there."""
     from streamer.live import Success
 
     own = Success.of(model.manifest)
+    learnt_from = model.manifest.get("study", {}).get("log", of.source.name)
+    if not told and learnt_from != of.source.name:
+        typer.echo(
+            f"{model.name} learnt from {learnt_from} and is measured on {of.source.name}: "
+            "--study measures it on its own log",
+            err=True,
+        )
+    if not told and own.horizon_days > of.success.horizon_days:
+        raise ConfigurationError(
+            f"{model.name} follows launches for {own.horizon_days:g} days, those of {of.source.name} "
+            f"can be followed for {of.success.horizon_days:g}: measure it with --study"
+        )
     if not told:
         return replace(of, success=own)
     if own != of.success:

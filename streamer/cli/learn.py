@@ -84,9 +84,7 @@ def train(
     ] = 0,
     epochs: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="At most so many.", show_default="8, more of few launches, or --tuned's"
-        ),
+        typer.Option(min=1, help="At most so many.", show_default="8, or --tuned's"),
     ] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
     mixed: Annotated[

@@ -54,6 +54,11 @@ class Accepted:
                     yield TimedRecord(record.topic, record.key, event, record.time, record.kind)
 
     @property
+    def rules(self) -> tuple[int, int]:
+        """What else decides what is left out."""
+        return self._settings.duplicate_window_offsets, self._settings.max_text_chars
+
+    @property
     def told(self) -> str:
         """What was left out, in words; empty where nothing was."""
         counts = (f"{n:,} {code}" for code, n in self.left_out.most_common())

@@ -19,13 +19,15 @@ from streamer.learning.active import Pool, Strategy, choose
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, fit
 from streamer.learning.metrics import auc, expected_calibration_error
-from streamer.learning.network import NetworkOptions
+from streamer.learning.network import BATCH, NetworkOptions
 from streamer.scoring.predictor import Predictor
 
 Floats = NDArray[np.float64]
 
 AGE_DAYS = 0.0
-"""The age at which launches are chosen and measured: right after the first sale."""
+"""The age at which launches are chosen and measured: right after the launch."""
+UPDATES = 400
+"""Steps that a network takes at least, however few the labels."""
 PSEUDO_LAUNCHES = 2000
 """Launches without a label that pseudo-labels are given to."""
 PICTURE = "active.png"
@@ -111,7 +113,8 @@ def joined(one: Dataset, other: Dataset) -> Dataset:
 
 def _fitted(data: Dataset, seed: int) -> Predictor:
     usual = NetworkOptions()
-    network = replace(usual, epochs=usual.epochs_of(len(data)))
+    epochs = max(usual.epochs, -(-UPDATES * BATCH // len(data)))
+    network = replace(usual, epochs=epochs, batch=BATCH)
     return fit(data, FitOptions(folds=3, network=network, seed=seed))
 
 
@@ -162,7 +165,7 @@ def draw(found: Sequence[Curve], counts: Sequence[int], folder: Path) -> Path:
         axes.set_xticks(counts, [f"{count:,}" for count in counts])
         axes.minorticks_off()
         axes.set_xlabel("launches with a label")
-        axes.set_ylabel({"auc": "AUC at the first sale", "ece": "calibration error"}[name])
+        axes.set_ylabel({"auc": "AUC right after the launch", "ece": "calibration error"}[name])
         axes.grid(True, alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(folder / PICTURE, dpi=110)

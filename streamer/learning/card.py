@@ -32,7 +32,7 @@ def card(
     encoder: str,
 ) -> str:
     lines = [
-        *_head(name),
+        *_head(name, transfer),
         *_learnt(of, data),
         f"- **Encoder** {encoder}",
         *_limits(of, predictor, transfer),
@@ -46,10 +46,12 @@ def card(
     return "\n".join(lines) + "\n"
 
 
-def _head(name: str) -> Iterator[str]:
+def _head(name: str, transfer: Transfer | None) -> Iterator[str]:
     yield f"# {name}"
     yield ""
     yield "An ensemble of small networks over content, price, family, exposure, behaviour and reviews,"
+    if transfer:
+        yield "what of them its log has, with a linear term for what reviews add beside them,"
     yield "taught by boosted trees beside the labels; calibrated by stage (Platt) on the latest launches."
     yield f"Written by `streamer train`, streamer {__version__}."
     yield ""

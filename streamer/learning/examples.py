@@ -115,14 +115,17 @@ def looks(
 
 
 def _key(study: Study, ages: Ages, reader: Reader) -> str:
-    """A hash of the files that the log is read from, what is made of it, and the code that makes
-    it."""
+    """A hash of the files that the log is read from, or of its records, of what is made of it, and
+    of the code that makes it."""
     digest = hashlib.sha256()
-    for part in (study.source.about, study.source.total, ages, reader.identity):
+    source = study.source
+    for part in (source.about, source.total, source.rules, ages, reader.identity):
         digest.update(repr(part).encode())
     for file in study.files:
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
+    for record in () if study.files else source:
+        digest.update(record.key + record.encoded())
     for code in sorted(file for pattern in _CODE for file in _PACKAGE.glob(pattern)):
         if code.suffix in {".py", ".lua"}:
             digest.update(code.read_bytes())

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-EPOCHS = 8
+BATCH, LEAST = 256, 8
 STEPS = 400
 """With fewer a network has hardly begun to learn."""
 AUXILIARY = 0.5
@@ -35,8 +35,8 @@ class NetworkOptions:
     """``width`` hidden units in each of two layers; ``dropout`` of hidden units; ``masked`` is the
     share of examples that lose modalities in an epoch, each of them with an even chance.
 
-    Unless told, ``epochs`` are EPOCHS, or of few examples as many as make STEPS steps. ``batch``
-    examples are those of one pass, over all processes; ``accumulate`` passes make a step.
+    ``batch`` examples are those of one pass, over all processes: unless told BATCH, or of few
+    examples about as many as make STEPS passes; ``accumulate`` passes make a step.
     ``imitation`` is the weight of what the score at a launch's first look has to learn from the
     score at this one. With a ``patience``, learning stops when so many epochs have not made the dev
     AUC better, and the best epoch is kept; without, it goes on to the end. ``mixed`` precision is
@@ -46,8 +46,8 @@ class NetworkOptions:
     dropout: float = 0.1
     masked: float = 0.2
     imitation: float = 0.1
-    epochs: int | None = None
-    batch: int = 256
+    epochs: int = 8
+    batch: int | None = None
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
     accumulate: int = 1
@@ -55,9 +55,10 @@ class NetworkOptions:
     mixed: bool | None = None
     seed: int = 0
 
-    def epochs_of(self, examples: int) -> int:
-        """How often it goes through so many."""
-        return self.epochs or max(EPOCHS, -(-STEPS * self.batch // examples))
+    def batch_of(self, examples: int) -> int:
+        """How many of so many are those of one pass."""
+        few = self.epochs * examples // STEPS // LEAST * LEAST
+        return self.batch or max(LEAST, min(BATCH, few))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from streamer.settings import Settings
 AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1 / 24, 1.0, 3.0, 7.0, 14.0, 28.0)
 """First sight is before anything was done, 0 right after the launch."""
 LEAST_REVIEWS = 200
+"""Of fewer, networks would learn what is said of a handful of launches."""
 
 _JOURNEY = ("transactions", "products", "promotions")
 """The files of Complete Journey."""
@@ -24,9 +25,9 @@ _JOURNEY = ("transactions", "products", "promotions")
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """``files`` are what the ``source`` is read from. Launches before ``test_from_day`` are learnt
-    from, the others measured on, each at ``ages_days``. Reviews are learnt from if launches have
-    ``least_reviews`` of them by the last age."""
+    """``files`` are what the ``source`` is read from, none where that is no files. Launches before
+    ``test_from_day`` are learnt from, the others measured on, each at ``ages_days``. Reviews are
+    learnt from if launches have ``least_reviews`` of them by the last age."""
 
     source: Accepted
     files: Sequence[Path]

@@ -56,8 +56,8 @@ def train(
     with Board(run / name) as board:
         data, of = examples(settings, study, steps)
         curves = Curves(board)
-        epochs = options.network.epochs_of(len(data))
-        options = replace(options, network=replace(options.network, epochs=epochs))
+        batch = options.network.batch_of(len(data))
+        options = replace(options, network=replace(options.network, batch=batch))
         with steps.step("fit trees and networks", options.steps) as told:
             launch = fit(data, options, told, curves)
     curve = curves.draw()
@@ -97,7 +97,7 @@ def _provenance(of: Origin, data: Dataset, transfer: Transfer | None) -> dict[st
     """What the manifest says of where a bundle comes from."""
     found: dict[str, Any] = {
         "trained_on": of.study.source.about,
-        "study": of.study.period,
+        "study": {"log": of.study.source.name, **of.study.period},
         "success": asdict(of.study.success),
         "examples": len(data),
         "data_fingerprint": fingerprint_of(data),

@@ -110,9 +110,11 @@ def card_lines(transfer: Transfer) -> Iterator[str]:
         f"{found['review_term.auc.with_counts']:.3f}) and what they talk about "
         f"({found['review_term.auc.with_topics']:.3f}): fit and fabric say nothing about other goods."
     )
+    if "rating" in term.features:
+        yield "- **Ratings** are taken as 1 to 5; beyond those seen they count as the outermost."
     yield (
-        "- **Ratings** are taken as 1 to 5; beyond those seen they count as the outermost. That "
-        "this term's logit adds to the launches' one to one is an assumption no data here can test."
+        "- **Assumed** that this term's logit adds to the launches' one to one, which no data here can "
+        "test."
     )
     yield ""
     yield "| feature | usual | spread | logit per spread | least | most |"

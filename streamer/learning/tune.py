@@ -29,8 +29,6 @@ Floats = NDArray[np.float64]
 
 HELD_OUT_DAYS = 30.0
 HELD_OUT_SHARE = 0.25
-EPOCHS = 20
-"""At most, or twice as many as usual of few launches."""
 NETWORKS = 3
 """Of a trial; each of another seed."""
 
@@ -71,12 +69,12 @@ def search(
         sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
-    usual = NetworkOptions().epochs_of(len(early))
+    usual = NetworkOptions().batch_of(len(early))
     if not study.trials:
-        study.enqueue_trial(stored(FitOptions(network=NetworkOptions(epochs=usual))))
+        study.enqueue_trial(stored(FitOptions(network=NetworkOptions(batch=usual))))
 
     def objective(trial: Any) -> float:
-        options = _suggested(trial, max(EPOCHS, 2 * usual))
+        options = _suggested(trial, usual)
         scores: list[Floats] = []
         for number in range(NETWORKS):
             scores.append(_score(prepared, early, late, options, number))
@@ -131,15 +129,16 @@ def _quality(data: Dataset, logit: Floats) -> float:
     return float(np.mean([auc(data.label[data.age == a], logit[data.age == a]) for a in ages]))
 
 
-def _suggested(trial: Any, epochs: int) -> FitOptions:
+def _suggested(trial: Any, batch: int) -> FitOptions:
+    """``batch`` is what is used unless told."""
     return _options(
         {
             "width": trial.suggest_int("width", 16, 96, step=16),
             "dropout": trial.suggest_float("dropout", 0.0, 0.4),
             "masked": trial.suggest_float("masked", 0.0, 0.4),
             "imitation": trial.suggest_float("imitation", 0.0, 1.0),
-            "epochs": trial.suggest_int("epochs", 3, epochs),
-            "batch": trial.suggest_categorical("batch", [128, 256, 512, 1024]),
+            "epochs": trial.suggest_int("epochs", 3, 20),
+            "batch": trial.suggest_categorical("batch", [batch // 2, batch, 2 * batch, 4 * batch]),
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 1e-2, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),
             "taught": trial.suggest_float("taught", 0.0, 0.9),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from streamer.events import BEHAVIOUR_TYPES, Behaviour, BehaviourType, ItemScore, NewItem
-from streamer.judge import Judge, Judged, actions
+from streamer.judge import Judge, Judged, actions, stages_of
 from streamer.outputs import IN_FLIGHT_SECONDS, Outputs
 from streamer.publish import Record
 from streamer.registry import Bundle, active
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
+from streamer.state.features import FEATURES
 from streamer.state.layout import ITEM
 from streamer.state.touched import Touched
 from tests.support.bundles import DIMENSIONS, random_predictor
@@ -53,10 +55,11 @@ def test_every_item_of_any_history_gets_a_finite_score_that_adds_up(
         assert score.model == judge.bundle.name
 
 
-def test_the_stage_follows_actions_and_not_impressions() -> None:
-    def events(kind: str, count: int) -> list[Behaviour]:
-        return [Behaviour(item_id="i", type=kind, time=START) for _ in range(count)]  # type: ignore[arg-type]
+def events(kind: str, count: int) -> list[Behaviour]:
+    return [Behaviour(item_id="i", type=kind, time=START) for _ in range(count)]  # type: ignore[arg-type]
 
+
+def test_the_stage_follows_actions_and_not_impressions() -> None:
     for kind, count, stage, seen in [
         ("impression", 100, "cold", 0),
         ("view", 1, "warming", 1),
@@ -66,6 +69,16 @@ def test_the_stage_follows_actions_and_not_impressions() -> None:
         assert actions(items).sum(axis=1).tolist() == [seen]
         ((_, value),) = judged(items).messages(np.array([0]))
         assert read(value).stage == stage
+
+
+def test_what_was_seen_of_an_item_is_another_stage_for_a_predictor_that_does_not_read_it() -> None:
+    """The one that ships reads purchases and no views."""
+    shipped = SHIPPED.bundle.predictor
+    viewed, bought = (touched_of(events(kind, 30), {}) for kind in ("view", "purchase"))
+    seen = np.concatenate([actions(viewed), actions(bought)])
+    assert stages_of(shipped, seen).tolist() == [0, 2]
+    reading = replace(shipped, values=np.append(shipped.values, FEATURES.index("views")))
+    assert stages_of(reading, seen).tolist() == [2, 2]
 
 
 ALL_BUT_IMPRESSIONS = [kind for kind in BEHAVIOUR_TYPES if kind != "impression"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from streamer import registry
 from streamer.cli import active as cli
 from streamer.errors import ConfigurationError
-from streamer.learning import active_curve, examples, network, teacher
+from streamer.learning import active_curve, examples, teacher
 from streamer.learning.accepted import Accepted
 from streamer.learning.active import Pool, Strategy, choose, information, nearest
 from streamer.learning.active_curve import Curve, joined, pseudo_labelled
@@ -115,7 +115,7 @@ def test_the_command_reports_every_way_beside_chance_and_draws_it(
 
 def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "ROUNDS", 5)
-    monkeypatch.setattr(network, "STEPS", 1)
+    monkeypatch.setattr(active_curve, "UPDATES", 1)
     monkeypatch.setattr(active_curve, "PSEUDO_LAUNCHES", 100)
     data = launches(1500)
     early = data.launch_day < 60

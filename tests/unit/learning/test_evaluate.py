@@ -141,8 +141,8 @@ def test_seeds_that_err_differently_are_better_averaged_and_told_so() -> None:
         assert together.lead(alone, age).least > 0
     assert alone.ece
     assert not together.ece
-    assert len(of_seeds("trees", data, scores[:1], draws, scores[0])) == 1
-    assert len(of_seeds("text", data, scores, draws, None)) == 1
+    assert len(of_seeds("trees", data, scores[:1], draws, scores[0], np.inf)) == 1
+    assert len(of_seeds("text", data, scores, draws, None, np.inf)) == 1
 
 
 @pytest.mark.parametrize(
