@@ -25,7 +25,8 @@ PATIENCE = timedelta(hours=6)
 
 @contextmanager
 def together() -> Iterator[bool]:
-    """Joins the processes that `torchrun` started, if it did. Gives whether this is the first.
+    """Joins the processes that `torchrun` started, if it did, and leaves together with them: whoever
+    goes earlier may abort those that still listen to it. Gives whether this is the first.
 
     Raises ConfigurationError where there are GPUs, but fewer than processes."""
     if not distributed.is_torchelastic_launched():
@@ -43,6 +44,7 @@ def together() -> Iterator[bool]:
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield rank() == 0
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
 
