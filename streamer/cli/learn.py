@@ -138,6 +138,8 @@ def _train(
     about = {"seed": options.seed, "tuned": _name(tuned), "study": _name(study)}
     results = Results("train", {**asdict(options.network), **about, **asdict(of.success)})
     trained = learn(settings, of, options, ProgressSteps(), run)
+    if of.source.told:
+        typer.echo(f"left out of the log: {of.source.told}", err=True)
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")

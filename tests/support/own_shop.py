@@ -75,6 +75,8 @@ def own_shop(folder: Path, reviews: bool = True, seed: int = 0) -> OwnShop:
                 event = _event(number, "review", launch + DAY * (0.1 + 0.8 * rng.random()), rng)
                 told = {"title": row["Title"], "text": row["Review Text"]}
                 events.append(event | told | {"rating": row["Rating"], "language": "en"})
+    events += [{**events[0], "item_id": "not an id"}, {**events[0], "event_id": "e"}]
+    events.append(dict(events[-1]))
     shop.write("items.jsonl", items)
     shop.write("behaviour.jsonl", events)
     shop.study.write_text(STUDY.format(least=100))

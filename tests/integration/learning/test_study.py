@@ -6,6 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,8 @@ def test_manifest_and_card_say_what_is_true_of_this_log(
     shipped = registry.active_name(shop.folder / "model_store")
     assert about["incumbent"]["name"] == shipped
     assert about["incumbent"]["metrics"].keys() == about["metrics"].keys()
+    left_out = "1 id, 1 duplicate (item_id 'not an id' has spaces"
+    assert left_out in card
     assert isinstance(done.exception, BundleError)
     assert "it says P of another success" in str(done.exception)
 
@@ -137,27 +140,29 @@ def test_more_views_and_better_reviews_raise_the_score(trained: tuple[Bundle, Re
 
 def test_a_worker_serves_what_was_measured(trained: tuple[Bundle, Result], found: Survey) -> None:
     """Through state, features and judge, the test launches a day after their launch."""
-    bundle, (chance, label) = trained[0], ({}, found.outcomes.labels())
-    encodings, _, _ = encode(load(), found.texts)
-    study = found.study
+    bundle, study, outcomes = trained[0], found.study, found.outcomes
+    tested = replace(study.launches, first_day=study.test_from_day)
+    judge, served = Judge(bundle), dict[str, float]()
+    texts = [text for text in found.texts if tested.has(outcomes.launched[text.item_id])]
+    encodings, _, _ = encode(load(), texts)
 
     async def serve(settings: Settings) -> None:
         async with connected(settings) as client:
             store = Store(client, Keys("served", shards=1), user_retention_seconds=0)
-            replay = Replay(store, AtAges(study.launches, (1.0,)), Encoded(encodings))
+            replay = Replay(store, AtAges(tested, (1.0,)), Encoded(encodings))
             async for look in replay.run(study.source, lambda _: None):
                 for place, item_id in enumerate(look.items.ids):
                     items = look.items.part(place, place + 1)
-                    judged = Judge(bundle).judge(items, look.kin, look.time[place])
-                    chance[item_id] = float(judged.scores.logit[0])
+                    judged = judge.judge(items, look.kin, look.time[place])
+                    served[item_id] = float(judged.scores.logit[0])
 
     with tempfile.TemporaryDirectory() as folder:
         server, url = valkey(Path(folder))
         with server:
             asyncio.run(serve(load(redis=url)))
-    tested = [i for i in chance if found.outcomes.launch_day(i) >= study.test_from_day]
-    served = auc(np.array([label[i] for i in tested]), np.array([chance[i] for i in tested]))
-    assert served == pytest.approx(bundle.manifest["metrics"]["auc.age_1d"], abs=0.005)
+    labels = outcomes.labels()
+    measured = auc(np.array([labels[i] for i in served]), np.array(list(served.values())))
+    assert measured == pytest.approx(bundle.manifest["metrics"]["auc.age_1d"], abs=0.005)
 
 
 def test_the_topics_hold_the_same_log(
