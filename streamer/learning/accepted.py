@@ -54,9 +54,10 @@ class Accepted:
                     yield TimedRecord(record.topic, record.key, event, record.time, record.kind)
 
     @property
-    def rules(self) -> tuple[int, int]:
+    def rules(self) -> tuple[float, ...]:
         """What else decides what is left out."""
-        return self._settings.duplicate_window_offsets, self._settings.max_text_chars
+        of = self._settings
+        return of.duplicate_window_offsets, of.max_text_chars, of.future_tolerance_seconds
 
     @property
     def told(self) -> str:

@@ -211,12 +211,14 @@ def faithful(predictor: Predictor, data: Dataset, count: int = DELETIONS) -> flo
 
 
 def weighted_auc(label: NDArray[np.int64], score: Floats, weights: NDArray[np.int64]) -> Floats:
-    """Area under the ROC curve with each row of ``weights`` (rows, examples), (rows,)."""
+    """Area under the ROC curve with each row of ``weights`` (rows, examples), (rows,); NaN where
+    they leave one outcome alone."""
     _, place = np.unique(score, return_inverse=True)
     found = np.empty(len(weights))
     for row, weight in enumerate(weights):
         negative = np.bincount(place, weight * (1 - label))
         below = np.cumsum(negative) - negative / 2
         positive = weight * label
-        found[row] = (positive * below[place]).sum() / (positive.sum() * negative.sum())
+        pairs = positive.sum() * negative.sum()
+        found[row] = (positive * below[place]).sum() / pairs if pairs else np.nan
     return found

@@ -24,8 +24,9 @@ from streamer.settings import Settings
 _PACKAGE = Path(__file__).parent.parent
 _CODE = (
     *("events.py", "intake.py", "wire.py", "validity.py", "judge.py"),
-    *("state/*", "replay/record.py", "replay/sources/*"),
+    *("state/*", "encoding/*", "encoding/backends/*", "replay/record.py", "replay/sources/*"),
     *(f"learning/{name}.py" for name in ("replay", "looks", "launches", "accepted", "reading")),
+    "learning/encode.py",
 )
 """What decides what a look sees."""
 

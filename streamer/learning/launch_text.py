@@ -6,6 +6,8 @@ later launches better with its vectors than with those of the encoder as it was.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +39,6 @@ Floats = NDArray[np.float64]
 DEV_SHARE = 0.15
 """The latest of the launches that are learnt from say when learning stops."""
 FROZEN, TUNED = "the encoder as it is", "fine-tuned on launches"
-FOLDER = "encoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ class Adapted:
 
 @dataclass(frozen=True, slots=True)
 class Descriptions:
-    """Each launch's first description, tokenised; ``fitted`` and ``dev`` are places of those that
-    can be read and are learnt from, the latest of them ``dev``; ``label`` is theirs alone."""
+    """The descriptions, tokenised, of the launches that have one to their last look: what is said
+    of others later is not what was read of them first. ``fitted`` and ``dev`` are places of those
+    that can be read and are learnt from, the latest of them ``dev``; ``label`` is theirs alone."""
 
     items: Sequence[str]
     tokens: Sequence[Tokens | None]
@@ -107,9 +109,10 @@ def adapt(
     tunable = _tuned(encoder, read, options, run, watch, say, resume=resume)
     budget = settings.encoder_batch_tokens
     vectors = read.vectors(tunable.backend(), encoder.weights.dimensions, budget)
-    given = Given(data, of.test, of.found.words, seed=0)
-    other = replace(given, train=reread(data, vectors), test=reread(of.test, vectors))
-    draws, unseen = draws_of(of.test, resamples), study.unseen_from_day
+    train, test = (each.where(np.isin(each.item, list(vectors))) for each in (data, of.test))
+    given = Given(train, test, of.found.words, seed=0)
+    other = replace(given, train=reread(train, vectors), test=reread(test, vectors))
+    draws, unseen = draws_of(test, resamples), study.unseen_from_day
     with watch.step("trees", 2 * seeds) as told:
         done = summing(told)
 
@@ -118,12 +121,13 @@ def adapt(
             for seed in range(seeds):
                 scores.append(TREES.rank(replace(each, seed=seed)))
                 done(1)
-            return ranked(name, of.test, scores, draws, None, unseen)
+            return ranked(name, test, scores, draws, None, unseen)
 
         adapted = Adapted(by_trees(FROZEN, given), by_trees(TUNED, other))
-    if adapted.lead.least <= 0:
+    if not adapted.lead.least > 0:
         return adapted
-    return replace(adapted, folder=_kept(encoder.weights, tunable, run / FOLDER))
+    folder = run / time.strftime("encoder-%Y%m%d-%H%M%S", time.gmtime())
+    return replace(adapted, folder=_kept(encoder.weights, tunable, folder))
 
 
 def reread(data: Dataset, vectors: dict[str, NDArray[np.float32]]) -> Dataset:
@@ -136,7 +140,8 @@ def reread(data: Dataset, vectors: dict[str, NDArray[np.float32]]) -> Dataset:
 
 def _descriptions(data: Dataset, of: Origin, encoder: Encoder) -> Descriptions:
     tokenizer, words = encoder.description.tokenizer, of.found.words
-    items = list(words)
+    described = Counter(item for item, _ in of.found.descriptions)
+    items = [item for item in words if described[item] == 1]
     tokens = tokenizer.tokenize([tokenizer.clean(words[item]) for item in items])
     ids, first = np.unique(data.item, return_index=True)
     launched = dict(zip(ids.tolist(), data.launch_day[first].tolist(), strict=True))

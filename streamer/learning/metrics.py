@@ -25,9 +25,12 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, values: Floats) -> Interval:
-        """The first of the values, between the bounds of the others."""
-        tail = (1 - LEVEL) / 2
-        least, greatest = np.quantile(values[1:], [tail, 1 - tail])
+        """The first of the values, between the bounds of the others that are numbers: a resample
+        with one outcome alone has no AUC. NaN where there are none."""
+        tail, resampled = (1 - LEVEL) / 2, values[1:][~np.isnan(values[1:])]
+        if not len(resampled):
+            return cls(float(values[0]), float("nan"), float("nan"))
+        least, greatest = np.quantile(resampled, [tail, 1 - tail])
         return cls(float(values[0]), float(least), float(greatest))
 
 

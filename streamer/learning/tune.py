@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer import __version__
 from streamer.errors import ConfigurationError, DependencyMissing
 from streamer.learning.dataset import Dataset
 from streamer.learning.fit import FitOptions, Prepared, prepare
@@ -51,7 +53,7 @@ def search(
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Found:
-    """Runs so many more trials; those of the same launches in ``storage`` (SQLite) count.
+    """Runs so many more trials; those of the same looks in ``storage`` (SQLite) count.
     ``progress`` is told how many are done. Raises DependencyMissing, ConfigurationError."""
     try:
         import optuna
@@ -63,7 +65,7 @@ def search(
     storage.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         storage=f"sqlite:///{storage}",
-        study_name=f"launch-{fingerprint(data)}",
+        study_name=f"launch-{fingerprint(data)}-{_inputs(data)}",
         load_if_exists=True,
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed),
@@ -95,6 +97,15 @@ def search(
     first = study.trials[0].value
     best = _options(study.best_params)
     return Found(best, study.best_value, first if first else float("nan"), len(study.trials))
+
+
+def _inputs(data: Dataset) -> str:
+    """A hash of what is known of the launches: another encoder's vectors or other features make
+    other trials."""
+    digest = sha256(__version__.encode())
+    for array in (data.x, data.content):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _split(data: Dataset) -> tuple[Dataset, Dataset]:

@@ -87,6 +87,7 @@ _PHRASES = {
 
 _UNKNOWN = {
     "content": "its description is not read yet",
+    "review_topics": "no reviews read yet",
     "price_log": "no price",
     **{f"price_to_{kind}": f"no prices of its {kind} to compare with" for kind in _KIN},
     "discount": "nothing paid for it yet",
@@ -146,13 +147,19 @@ class Explainer:
         self, x: Floats, content: NDArray[np.float32], reasons: Ints
     ) -> tuple[Floats, NDArray[np.float32]]:
         """Features and content as if what one of its ``reasons``, one an item, is read from were
-        not there."""
+        not there; where it is not, and that is the reason, as if it were average."""
         x, content = x.copy(), content.copy()
         single = np.flatnonzero(reasons >= len(_TEXTS))
-        x[single, self._column[reasons[single]]] = np.nan
+        self._turn(x, (single, self._column[reasons[single]]))
         content[reasons == _TEXTS.index("content")] = np.nan
-        x[np.ix_(reasons == _TEXTS.index("review_topics"), self._topics)] = np.nan
+        self._turn(
+            x, np.ix_(np.flatnonzero(reasons == _TEXTS.index("review_topics")), self._topics)
+        )
         return x, content
+
+    def _turn(self, x: Floats, places: tuple[Ints, ...]) -> None:
+        """Takes away what is there, and puts the average where nothing is."""
+        x[places] = np.where(np.isnan(x[places]), self._mean[places[1]], np.nan)
 
     def _level(self, x: Floats, described: Mask, reasons: Ints) -> Ints:
         """0 low, 1 high, 2 missing, of each item's reasons; texts that were read count as high."""
@@ -161,6 +168,8 @@ class Explainer:
         level = np.where(np.isnan(values), 2, values > self._mean[column])
         level[reasons < len(_TEXTS)] = 1
         level[(reasons == _TEXTS.index("content")) & ~described[:, None]] = 2
+        read = ~np.isnan(x[:, self._topics]).all(axis=1, keepdims=True)
+        level[(reasons == _TEXTS.index("review_topics")) & ~read] = 2
         return level.astype(np.int64)
 
 

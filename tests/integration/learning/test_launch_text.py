@@ -63,15 +63,39 @@ def test_it_is_kept_where_words_tell_of_success(
     results = {r["name"]: r for r in json.loads((tmp_path / "report.json").read_text())["results"]}
     assert bool(results["launches.kept"]["value"]) is telling
     assert ("not kept" in done.output) is not telling
-    folder = tmp_path / "runs" / "finetune" / "encoder"
-    assert folder.exists() is telling
-    if telling:
+    folders = list((tmp_path / "runs" / "finetune").glob("encoder-*"))
+    assert len(folders) == telling
+    for folder in folders:
         first = results["launches.auc.age_first_sight"]
         assert first["value"] > first["peer_value"]
-        assert f"STREAMER_ENCODER={Path('runs/finetune/encoder')} streamer train" in done.output
+        named = f"STREAMER_ENCODER={folder.relative_to(tmp_path)} streamer train"
+        assert named in done.output
         after = read("tuned", folder)
         assert after.fingerprint != before.fingerprint
         assert (after.pooling, after.max_tokens) == (before.pooling, before.max_tokens)
+
+
+def test_launches_whose_description_changed_or_cannot_be_read_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read of them at a look is not known to be their first description."""
+    small_bert(tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMER_ENCODER", str(tmp_path / "bert"))
+    monkeypatch.setenv("STREAMER_ENCODER_BACKEND", "fp32")
+    monkeypatch.setenv("STREAMER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(teacher, "ROUNDS", 5)
+    study = shop(tmp_path, telling=True)
+    rows = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    for number, row in list(enumerate(rows))[100::50]:
+        row["event_id"], first = f"first-{number}", row["title"]
+        row["title"] = first if number % 100 else "\u200b"
+        rows.append({**row, "event_id": f"then-{number}", "time": row["time"] + 9, "title": first})
+    rows.sort(key=lambda row: row["time"])
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ["--on", "launches", "--method", "full", "--epochs", "1", "--study", str(study)]
+    done = CliRunner().invoke(app, ["finetune", *asked], catch_exceptions=False)
+    assert "in the mean over ages" in done.output
 
 
 def test_a_frozen_encoder_learns_nothing_from_launches() -> None:

@@ -23,6 +23,7 @@ from streamer.learning.evaluate import (
     ranked,
     weighted_auc,
 )
+from streamer.learning.metrics import Interval
 from streamer.learning.train import gap
 from streamer.scoring.predictor import Predictor, Scores
 from streamer.state.features import FEATURES
@@ -154,3 +155,13 @@ def test_the_ceiling_is_as_high_as_rates_are_apart(
     rng = np.random.default_rng(0)
     counts = rng.poisson(np.repeat(rates, 4000 // len(rates)))
     assert least <= ceiling(counts, np.zeros(len(counts), np.int64), 0.5) <= most
+
+
+def test_a_resample_with_one_outcome_alone_is_left_out_of_the_interval() -> None:
+    label, score = np.array([0, 0, 1]), np.array([0.1, 0.4, 0.3])
+    weights = np.array([[1, 1, 1], [2, 1, 0], [1, 0, 2], [0, 1, 2]])
+    areas = weighted_auc(label, score, weights)
+    np.testing.assert_array_equal(areas, [0.5, np.nan, 1.0, 0.0])
+    interval = Interval.of(areas)
+    assert interval == pytest.approx((0.5, 0.025, 0.975))
+    assert np.isnan(Interval.of(areas[:2]).least)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def test_a_search_begins_with_the_defaults_and_goes_on_where_it_was(tmp_path: Pa
     assert again.trials == 3
     assert again.default_auc == first.default_auc
     assert again.auc >= first.auc
+
+
+def test_trials_on_other_vectors_do_not_count(tmp_path: Path) -> None:
+    study, data = tmp_path / "tune.sqlite", launches()
+    tune.search(data, 1, study, 0)
+    other = tune.search(replace(data, content=data.content + 1), 1, study, 0)
+    assert other.trials == 1
 
 
 def test_what_is_found_is_read_back(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from streamer.events import NewItem
 from streamer.scoring.explain import REASONS, Explainer
@@ -16,6 +17,8 @@ from tests.support.bundles import random_predictor
 from tests.support.histories import START
 from tests.support.touching import DIMENSIONS, ENCODER, known_of, touched_of
 from tests.unit.scoring.test_predictor import inputs
+
+Floats = NDArray[np.float64]
 
 PREDICTOR = random_predictor(3)
 EXPLAINER = Explainer(PREDICTOR)
@@ -60,12 +63,36 @@ def test_the_weightiest_reasons_come_first_and_say_which_way(seed: int, count: i
             assert EXPLAINER.phrases[phrase].startswith(sign)
 
 
-def test_what_reviews_say_is_told_alike_whatever_else_is_known() -> None:
+@pytest.mark.parametrize(
+    ("x", "phrase"),
+    [
+        (PREDICTOR.mean[None], "▲ what reviews talk about"),
+        (np.full((1, len(FEATURES)), np.nan), "▲ no reviews read yet"),
+    ],
+)
+def test_what_reviews_talk_about_is_told_where_there_are_any(x: Floats, phrase: str) -> None:
     weights = np.zeros((1, len(EXPLAINER.reasons)))
     weights[0, EXPLAINER.reasons.index("review_topics")] = 1.0
-    for x in (PREDICTOR.mean[None], np.full((1, len(FEATURES)), np.nan)):
-        top = EXPLAINER.top(x, np.ones(len(x), bool), weights)
-        assert EXPLAINER.phrases[top[0, 0]] == "▲ what reviews talk about"
+    top = EXPLAINER.top(x, np.ones(len(x), bool), weights)
+    assert EXPLAINER.phrases[top[0, 0]] == phrase
+
+
+@pytest.mark.parametrize("reason", ["views", "review_topics"])
+def test_to_take_a_reason_away_is_to_miss_what_is_there_and_to_have_what_is_not(
+    reason: str,
+) -> None:
+    mine = [i for i, name in enumerate(FEATURES) if name.startswith("review_v")]
+    mine = mine if reason == "review_topics" else [FEATURES.index(reason)]
+    x = np.tile(PREDICTOR.mean + 1.0, (2, 1))
+    x[1, mine] = np.nan
+    content = np.zeros((2, DIMENSIONS), np.float32)
+    reasons = np.full(2, EXPLAINER.reasons.index(reason))
+    without, same = EXPLAINER.without(x, content, reasons)
+    assert np.isnan(without[0, mine]).all()
+    np.testing.assert_array_equal(without[1, mine], PREDICTOR.mean[mine])
+    others = np.setdiff1d(np.arange(len(FEATURES)), mine)
+    np.testing.assert_array_equal(without[:, others], x[:, others])
+    np.testing.assert_array_equal(same, content)
 
 
 @pytest.mark.parametrize(
