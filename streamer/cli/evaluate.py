@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from streamer.settings import Settings
 
 
+BEFORE_STUDIES = {"log": "Complete Journey", "test_from": "2017-08-09"}
+"""What bundles learnt from that tell no study."""
+
+
 def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: streamer evaluate --report v.json --folder evaluation; "
@@ -116,7 +120,14 @@ def _by(of: Study, model: Bundle, *, told: bool) -> Study:
     from streamer.live import Success
 
     own = Success.of(model.manifest)
-    learnt_from = model.manifest.get("study", {}).get("log", of.source.name)
+    study = model.manifest.get("study", BEFORE_STUDIES)
+    learnt_from, test_from = study["log"], of.period["test_from"]
+    if learnt_from == of.source.name and study["test_from"] > test_from:
+        typer.echo(
+            f"{model.name} has learnt from launches before {study['test_from']}, and those from "
+            f"{test_from} on are measured here: its own row says nothing, see the new trainings'",
+            err=True,
+        )
     if not told and learnt_from != of.source.name:
         typer.echo(
             f"{model.name} learnt from {learnt_from} and is measured on {of.source.name}: "
