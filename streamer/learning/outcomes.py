@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +17,8 @@ from streamer.state.layout import DAY
 Outcome = Literal["buyers", "value", "repeat_rate", "return_rate"]
 """What is counted of a launch until its horizon: distinct buyers, sales value, the share of buyers
 who bought again, purchases returned for each made (where a high probability is bad news)."""
+_WAITING = frozenset({"purchase", "return", "review"})
+"""What of that which is done with an item waits for it to be published."""
 
 
 @dataclass(slots=True)
@@ -38,25 +41,44 @@ class _Tally:
 
 
 class Outcomes:
-    """Counts what becomes of each launch within the horizon while events go by in order of time.
+    """Counts what becomes of each launch, from its launch to the horizon, while events go by in
+    order of time.
 
-    ``launched`` is when each item was launched, as its first upsert says, in seconds.
+    ``launched`` is when each item was launched, as its first upsert says, and ``published`` when that
+    upsert came, in seconds. What is done with an item before it is published waits for that.
     """
 
     def __init__(self, launches: Launches, success: Success) -> None:
         self._launches, self._success = launches, success
         self.launched: dict[str, float] = {}
+        self.published: dict[str, float] = {}
         self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+        self._waiting: defaultdict[str, list[Behaviour]] = defaultdict(list)
 
-    def take(self, event: Behaviour | NewItem) -> None:
-        if isinstance(event, Behaviour):
-            self._count(event)
-        elif event.type == "upsert":
-            self.launched.setdefault(event.item_id, event.launched)
+    def take(self, event: Behaviour | NewItem) -> Sequence[Behaviour | NewItem]:
+        """Returns the events of which it is known from now on to which launch they belong: this one
+        and those that waited for it, or none."""
+        settled = [event] if event.item_id in self.launched else self._settled(event)
+        for each in settled:
+            if isinstance(each, Behaviour):
+                self._count(each)
+        return settled
+
+    def _settled(self, event: Behaviour | NewItem) -> list[Behaviour | NewItem]:
+        """By an event of an item that was not published before."""
+        if isinstance(event, NewItem):
+            return [event, *self._publish(event)] if event.type == "upsert" else []
+        if event.type in _WAITING:
+            self._waiting[event.item_id].append(event)
+        return []
+
+    def _publish(self, item: NewItem) -> list[Behaviour]:
+        self.launched[item.item_id], self.published[item.item_id] = item.launched, item.time
+        return self._waiting.pop(item.item_id, [])
 
     def _count(self, event: Behaviour) -> None:
-        launch = self.launched.get(event.item_id)
-        if launch is None or event.time > launch + self._success.horizon_days * DAY:
+        launch = self.launched[event.item_id]
+        if not launch <= event.time <= self._over(launch):
             return
         if event.type == "purchase":
             tally = self._tallies[event.item_id]
@@ -64,6 +86,14 @@ class Outcomes:
             tally.value += event.value or 0.0
         elif event.type == "return":
             self._tallies[event.item_id].returns += 1
+
+    def _over(self, launch: float) -> float:
+        return launch + self._success.horizon_days * DAY
+
+    def foreseen(self, item_id: str) -> bool:
+        """Whether the item was published before its horizon had passed: later there is nothing to
+        predict any more."""
+        return self.published[item_id] < self._over(self.launched[item_id])
 
     def outcome(self, item_id: str) -> float:
         return self._tallies[item_id].outcome(self._success.outcome)

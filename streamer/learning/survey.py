@@ -34,8 +34,11 @@ class Survey:
     events: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Behaviour | NewItem) -> None:
-        self.outcomes.take(event)
         self.events[event.type] += 1
+        for settled in self.outcomes.take(event):
+            self._read(settled)
+
+    def _read(self, event: Behaviour | NewItem) -> None:
         text = text_of(event) if self._in_view(event) else None
         if text:
             texts = self.descriptions if text.kind == "description" else self.reviews
@@ -43,8 +46,8 @@ class Survey:
 
     def _in_view(self, event: Behaviour | NewItem) -> bool:
         """Whether a look at a launch may see what is written there."""
-        launched = self.outcomes.launched.get(event.item_id)
-        if launched is None or not self.study.launches.has(launched):
+        launched = self.outcomes.launched[event.item_id]
+        if not self.study.launches.has(launched):
             return False
         last_look = launched + max(self.study.ages_days) * DAY
         return isinstance(event, NewItem) or event.time <= last_look
@@ -96,11 +99,12 @@ def check(found: Survey) -> None:
 
 def _check_split(found: Survey, labels: dict[str, int]) -> None:
     period = found.study.period
-    early = sum(_learnt_from(found, item_id) for item_id in labels)
-    if min(early, len(labels) - early) < LEAST_LAUNCHES:
+    seen = [item_id for item_id in labels if found.outcomes.foreseen(item_id)]
+    early = sum(_learnt_from(found, item_id) for item_id in seen)
+    if min(early, len(seen) - early) < LEAST_LAUNCHES:
         raise ConfigurationError(
             f"there are {early} launches from {period['from']} to before {period['test_from']} to "
-            f"learn from, and {len(labels) - early} to before {period['until']} to test on; both "
+            f"learn from, and {len(seen) - early} to before {period['until']} to test on; both "
             f"need {LEAST_LAUNCHES}: move first, test_from or last, or shorten horizon_days"
         )
 

@@ -210,6 +210,18 @@ def test_texts_are_those_of_launches_until_their_last_look(opened: Open, tmp_pat
     assert not survey(opened(MORE + "[reviews]\nleast = 3\n")).learns_reviews
 
 
+def test_what_is_written_before_an_item_is_listed_is_read_too(opened: Open, tmp_path: Path) -> None:
+    late = item("late", 12.0, launch_time=START + 8.0 * DAY)
+    written(tmp_path / "items.jsonl", [item("item-0", 5.0), late])
+    words = {"text": "Lovely.", "language": "en"}
+    acts = [act("late", day, "review", **words) for day in (9.0, 11.0, 50.0)]
+    written(tmp_path / "behaviour.jsonl", [act("item-0", 0.5, "view"), *acts, act("item-0", 120.0)])
+    assert [t.time for t in survey(opened(MORE)).reviews.values()] == [
+        START + 9.0 * DAY,
+        START + 11.0 * DAY,
+    ]
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
 def test_the_documented_study_is_one_and_says_what_is_usual(page: str, tmp_path: Path) -> None:
     (block,) = re.findall(
