@@ -23,21 +23,22 @@ _WAITING = frozenset({"purchase", "return", "review"})
 
 @dataclass(slots=True)
 class _Tally:
-    """What happened to a launch within its horizon."""
+    """What happened to a launch within its horizon: ``purchases`` of all, and of each known buyer."""
 
-    purchases: Counter[str | None] = field(default_factory=Counter)
+    purchases: int = 0
+    of_buyer: Counter[str] = field(default_factory=Counter)
     value: float = 0.0
     returns: int = 0
 
     def outcome(self, of: str) -> float:
-        buyers = len(self.purchases)
+        buyers = len(self.of_buyer)
         if of == "buyers":
             return float(buyers)
         if of == "value":
             return self.value
         if of == "repeat_rate":
-            return sum(count > 1 for count in self.purchases.values()) / max(buyers, 1)
-        return self.returns / max(self.purchases.total(), 1)
+            return sum(count > 1 for count in self.of_buyer.values()) / max(buyers, 1)
+        return self.returns / max(self.purchases, 1)
 
 
 class Outcomes:
@@ -49,7 +50,7 @@ class Outcomes:
     """
 
     def __init__(self, launches: Launches, success: Success) -> None:
-        self._launches, self._success = launches, success
+        self._launches, self.success = launches, success
         self.launched: dict[str, float] = {}
         self.published: dict[str, float] = {}
         self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
@@ -82,28 +83,44 @@ class Outcomes:
             return
         if event.type == "purchase":
             tally = self._tallies[event.item_id]
-            tally.purchases[event.user_id] += 1
+            tally.purchases += 1
             tally.value += event.value or 0.0
+            if event.user_id is not None:
+                tally.of_buyer[event.user_id] += 1
         elif event.type == "return":
             self._tallies[event.item_id].returns += 1
 
     def _over(self, launch: float) -> float:
-        return launch + self._success.horizon_days * DAY
+        return launch + self.success.horizon_days * DAY
 
     def foreseen(self, item_id: str) -> bool:
         """Whether the item was published before its horizon had passed: later there is nothing to
         predict any more."""
         return self.published[item_id] < self._over(self.launched[item_id])
 
+    @property
+    def guest_share(self) -> float:
+        """The share of the launches' purchases that are of nobody known; 0 of none."""
+        launches = [item for item, time in self.launched.items() if self._launches.has(time)]
+        tallies = [self._tallies[item] for item in launches]
+        made = sum(tally.purchases for tally in tallies)
+        return 1 - sum(tally.of_buyer.total() for tally in tallies) / made if made else 0.0
+
+    @property
+    def unlisted_purchases(self) -> int:
+        """How many purchases are of items that were never published."""
+        waiting = (event for events in self._waiting.values() for event in events)
+        return sum(event.type == "purchase" for event in waiting)
+
     def outcome(self, item_id: str) -> float:
-        return self._tallies[item_id].outcome(self._success.outcome)
+        return self._tallies[item_id].outcome(self.success.outcome)
 
     def cohorts(self) -> dict[int, list[str]]:
         """The launches, by cohort."""
         found: defaultdict[int, list[str]] = defaultdict(list)
         for item_id, time in self.launched.items():
             if self._launches.has(time):
-                number = int(self._launches.day(time) // self._success.cohort_days)
+                number = int(self._launches.day(time) // self.success.cohort_days)
                 found[number].append(item_id)
         return found
 
@@ -112,7 +129,7 @@ class Outcomes:
         labels: dict[str, int] = {}
         for members in self.cohorts().values():
             outcomes = np.array([self.outcome(item_id) for item_id in members])
-            bar = np.quantile(outcomes, self._success.quantile)
+            bar = np.quantile(outcomes, self.success.quantile)
             labels |= {m: int(o > bar) for m, o in zip(members, outcomes.tolist(), strict=True)}
         return labels
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from streamer.errors import ConfigurationError
 from streamer.events import Behaviour, NewItem, Text
+from streamer.learning.caveats import LEAST_COHORT, OF_BUYERS, caveats
 from streamer.learning.outcomes import Outcomes
 from streamer.learning.reading import text_of
 from streamer.learning.study import Study
@@ -15,8 +16,6 @@ from streamer.state.layout import DAY
 
 LEAST_LAUNCHES = 50
 """On either side of the split: with fewer there is nothing to learn, or to tell."""
-LEAST_COHORT = 10
-"""A smaller cohort may be without a success."""
 _TOLD_RECORDS = 100_000
 
 Texts = dict[tuple[str, str], Text]
@@ -91,10 +90,19 @@ def check(found: Survey) -> None:
         raise ConfigurationError(
             f"{name}: there are no purchases, of which success is counted{left_out}"
         )
+    _check_buyers(found.outcomes)
     labels = found.outcomes.labels()
     _check_split(found, labels)
     _check_cohorts(found, labels)
     _check_sides(found, labels)
+
+
+def _check_buyers(outcomes: Outcomes) -> None:
+    if outcomes.success.outcome in OF_BUYERS and outcomes.guest_share == 1:
+        raise ConfigurationError(
+            "none of the launches' purchases has a user_id, so there is no buyer to count: log who "
+            "buys, or choose value or return_rate as outcome"
+        )
 
 
 def _check_split(found: Survey, labels: dict[str, int]) -> None:
@@ -117,7 +125,7 @@ def _check_cohorts(found: Survey, labels: dict[str, int]) -> None:
             raise ConfigurationError(
                 f"none of the {len(members)} launches of the cohort that begins on {begin} is above "
                 f"quantile {success.quantile:g} of its {success.outcome}: choose another outcome, "
-                "a lower quantile, longer cohort_days or a later first"
+                f"a lower quantile, longer cohort_days or a later first{_caveats(found)}"
             )
 
 
@@ -129,8 +137,12 @@ def _check_sides(found: Survey, labels: dict[str, int]) -> None:
             what = "learn from" if learnt else "test on"
             raise ConfigurationError(
                 f"of the launches to {what} no one differs in its {found.study.success.outcome}; "
-                "choose another outcome or quantile"
+                f"choose another outcome or quantile{_caveats(found)}"
             )
+
+
+def _caveats(found: Survey) -> str:
+    return "".join(f"; {each}" for each in caveats(found.outcomes))
 
 
 def _learnt_from(found: Survey, item_id: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from streamer.events import Behaviour, NewItem
+from streamer.learning.caveats import caveats
 from streamer.learning.launches import Launches
 from streamer.learning.outcomes import Outcomes
 from streamer.live import Success
@@ -51,3 +52,36 @@ def test_a_launch_that_is_listed_when_its_outcome_is_known_was_not_foreseen() ->
     assert outcomes.foreseen("a")
     assert not outcomes.foreseen("b")
     assert set(outcomes.labels()) == {"a", "b"}
+
+
+def test_a_purchase_of_nobody_known_is_of_no_buyer() -> None:
+    acts = [bought("a", 2.0 + n / 10, None) for n in range(6)]
+    acts += [bought("a", 3.0, "one"), bought("a", 4.0, "two")]
+    back = [bought("a", 4.0, None, "return"), bought("a", 5.0, "one", "return")]
+    for outcome, told in (("buyers", 2.0), ("repeat_rate", 0.0), ("return_rate", 0.25)):
+        found = counted([listed("a", 2.0), *acts, *back], outcome)
+        assert found.outcome("a") == told, outcome
+        assert found.guest_share == 0.75
+    assert counted([listed("a", 2.0), *acts], "value").outcome("a") == 40.0
+
+
+def test_what_is_to_be_known_of_labels_is_told() -> None:
+    fine = [listed(f"fine-{n}", 2.0) for n in range(10)]
+    sold = [bought("fine-0", 3.0, "one")]
+    assert not list(caveats(counted([*fine, *sold])))
+    odd = [
+        listed("late", 4.0, launch=3.0),
+        listed("known", 20.0, launch=3.0),
+        bought("late", 3.5, None),
+        bought("nowhere", 3.5, "two"),
+        bought("nowhere", 3.5, "two", "return"),
+    ]
+    assert list(caveats(counted([*fine, *sold, *odd]))) == [
+        "50 % of the launches' purchases have no user_id and count for no buyer",
+        "1 of the log's purchases are of items that the catalogue does not have",
+        "2 of 12 launches came into the catalogue after their launch, 1 of them after the horizon, "
+        "of which nothing is learnt",
+    ]
+    assert "user_id" not in " ".join(caveats(counted([*fine, *sold, *odd], "value")))
+    (few,) = caveats(counted(fine[1:]))
+    assert few == "9 of 9 launches are in cohorts of fewer than 10, whose labels say little"

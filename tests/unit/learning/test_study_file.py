@@ -156,6 +156,32 @@ def test_what_a_log_lacks_is_told_with_what_to_do(opened: Open, text: str, told:
         check(survey(opened(text)))
 
 
+def guests(path: Path, every: int) -> None:
+    """Purchases are worth something, and every so many tell no user."""
+    acts = [json.loads(line) for line in path.read_text().splitlines()]
+    for one in [act for act in acts if act["type"] == "purchase"][::every]:
+        del one["user_id"]
+        one["value"] = 9.0
+    written(path, acts)
+
+
+def test_of_guests_alone_it_is_told_that_buyers_are_not_known(opened: Open, tmp_path: Path) -> None:
+    guests(tmp_path / "behaviour.jsonl", every=1)
+    with pytest.raises(ConfigurationError, match="none of the launches' purchases has a user_id"):
+        check(survey(opened(EVEN)))
+    check(survey(opened(EVEN + '[success]\noutcome = "value"\n')))
+
+
+def test_what_is_to_be_known_of_labels_is_told_where_they_do_not_suffice(
+    opened: Open, tmp_path: Path
+) -> None:
+    guests(tmp_path / "behaviour.jsonl", every=2)
+    told = r"50 % of the launches' purchases have no user_id .*118 of 118 .* fewer than 10"
+    with pytest.raises(ConfigurationError, match=told) as one:
+        check(survey(opened(EVEN + "[success]\ncohort_days = 0.5\n")))
+    assert "\n" not in str(one.value)
+
+
 @pytest.mark.parametrize(
     ("items", "acts", "told"),
     [
