@@ -125,6 +125,13 @@ def test_the_packaged_log_takes_another_success(opened: Open) -> None:
         (LOG + "[launches]\ntest_from = 3\n", 5, "2025-01-04, is not between"),
         (LOG + "[launches]\nages_days = [1, 56]\n", 5, "smaller than horizon_days"),
         (LOG + "[reviews]\nleast = 0\n", 5, ">= 1"),
+        (LOG + "[launches]\nfirst = 1e12\n", 5, "<= 36500.0 - at `$.launches.first`"),
+        (LOG + "[launches]\nfirst = inf\n", 5, "<= 36500.0 - at `$.launches.first`"),
+        (LOG + "[launches]\nlast = nan\n", 5, ">= 0.0 - at `$.launches.last`"),
+        (LOG + "[launches]\nages_days = [inf]\n", 5, "<= 36500.0 - at `$.launches.ages_days"),
+        (LOG + "[launches]\nages_days = [nan]\n", 5, ">= 0.0 - at `$.launches.ages_days"),
+        (LOG + "[success]\nhorizon_days = inf\n", 5, "<= 36500.0 - at `$.success.horizon_days`"),
+        (LOG + "[success]\ncohort_days = 1e-320\n", 5, ">= 0.01 - at `$.success.cohort_days`"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(opened: Open, text: str, line: int, told: str) -> None:
