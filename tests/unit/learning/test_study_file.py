@@ -110,6 +110,22 @@ def test_the_packaged_log_takes_another_success(opened: Open) -> None:
         ('[log]\nbehaviour = "behaviour.jsonl"\n', 1, "[log] needs catalogue"),
         ('[log]\nbehaviour = "none.jsonl"\n', 2, "there is no file"),
         (LOG + "topics = true\n", 1, "keep one of them"),
+        (
+            '[log]\ntopics = true\nbehaviour_mapping = "e.toml"\n',
+            3,
+            "behaviour_mapping is for files",
+        ),
+        ('[log]\ntopics = true\nformat = "csv"\n', 3, "format is for files"),
+        (
+            '[log]\npackaged = "complete-journey"\ncatalogue_mapping = "i.toml"\n',
+            3,
+            "catalogue_mapping is for files",
+        ),
+        (
+            LOG + 'format = "amazon-2023"\ncatalogue_mapping = "i.toml"\n',
+            5,
+            "catalogue_mapping does not go with the format amazon-2023",
+        ),
         (LOG + '[reports]\nx = "y"\n', 4, "there are log, launches, success, reviews"),
         (LOG + "[success]\nhorizon = 3\n", 4, "there are outcome, horizon_days"),
         (LOG + '[success]\noutcome = "clicks"\n', 5, "buyers, value, repeat_rate, return_rate"),
