@@ -66,7 +66,7 @@ class Outcomes:
         return settled
 
     def _settled(self, event: Behaviour | NewItem) -> list[Behaviour | NewItem]:
-        """By an event of an item that was not published before."""
+        """What an event of an item that was not published before settles."""
         if isinstance(event, NewItem):
             return [event, *self._publish(event)] if event.type == "upsert" else []
         if event.type in _WAITING:

@@ -92,9 +92,10 @@ def check(found: Survey) -> None:
         )
     _check_buyers(found.outcomes)
     labels = found.outcomes.labels()
-    _check_split(found, labels)
+    seen = {item_id: labels[item_id] for item_id in labels if found.outcomes.foreseen(item_id)}
+    _check_split(found, seen)
     _check_cohorts(found, labels)
-    _check_sides(found, labels)
+    _check_sides(found, seen)
 
 
 def _check_buyers(outcomes: Outcomes) -> None:
@@ -107,13 +108,13 @@ def _check_buyers(outcomes: Outcomes) -> None:
 
 def _check_split(found: Survey, labels: dict[str, int]) -> None:
     period = found.study.period
-    seen = [item_id for item_id in labels if found.outcomes.foreseen(item_id)]
-    early = sum(_learnt_from(found, item_id) for item_id in seen)
-    if min(early, len(seen) - early) < LEAST_LAUNCHES:
+    early = sum(_learnt_from(found, item_id) for item_id in labels)
+    if min(early, len(labels) - early) < LEAST_LAUNCHES:
         raise ConfigurationError(
             f"there are {early} launches from {period['from']} to before {period['test_from']} to "
-            f"learn from, and {len(seen) - early} to before {period['until']} to test on; both "
+            f"learn from, and {len(labels) - early} to before {period['until']} to test on; both "
             f"need {LEAST_LAUNCHES}: move first, test_from or last, or shorten horizon_days"
+            f"{_caveats(found)}"
         )
 
 

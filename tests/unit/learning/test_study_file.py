@@ -205,6 +205,18 @@ def test_what_is_to_be_known_of_labels_is_told_where_they_do_not_suffice(
     assert "\n" not in str(one.value)
 
 
+def test_launches_that_were_listed_after_their_horizon_do_not_suffice(
+    opened: Open, tmp_path: Path
+) -> None:
+    items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    check(survey(opened(EVEN)))
+    late = [each | {"launch_time": each["time"], "time": START + 110 * DAY} for each in items[:10]]
+    written(tmp_path / "items.jsonl", [*items[10:], *late])
+    told = r"there are 46 launches .*; 10 of 118 launches .*, 10 of them after the horizon"
+    with pytest.raises(ConfigurationError, match=told):
+        check(survey(opened(EVEN)))
+
+
 @pytest.mark.parametrize(
     ("items", "acts", "told"),
     [
