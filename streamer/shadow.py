@@ -26,7 +26,7 @@ from streamer.state.connection import Client
 from streamer.state.features import launch_times
 from streamer.state.keys import Keys
 from streamer.state.kin import KinTable
-from streamer.state.layout import DAY
+from streamer.state.layout import DAY, ITEM
 from streamer.state.shadows import Prediction, Shadows
 
 Floats = NDArray[np.float64]
@@ -39,6 +39,7 @@ EVALUATE_SECONDS = 300.0
 """How often outcomes are read again."""
 NOTED_ITEMS = 500_000
 """Predictions and outcomes of which it is remembered that they are written; any may be twice."""
+_FIRST_PURCHASE = ITEM.index["first_purchase_time"]
 _OUTCOME = -1
 """Where a stage stands, the outcome."""
 
@@ -144,9 +145,11 @@ class Notes:
         self._written: set[tuple[int, str]] = set()
 
     def take(self, judged: Judged, candidate: Floats, horizon_seconds: float) -> None:
-        """Notes what is new of these items; those without a launch are nobody's success."""
+        """Notes what is new of these items; those without a launch are nobody's success. Of those
+        that were bought before their launch it is not known how many did so after it."""
         launch = launch_times(judged.items)
-        over = judged.time - launch >= horizon_seconds
+        ordered_before = judged.items.x[:, _FIRST_PURCHASE] < launch
+        over = (judged.time - launch >= horizon_seconds) & ~ordered_before
         items, stage, active = judged.items.ids, judged.scores.stage, judged.scores.probability
         for place in np.flatnonzero(launch + horizon_seconds > judged.time).tolist():
             key = int(stage[place]), items[place]

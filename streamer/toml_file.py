@@ -64,7 +64,7 @@ def _place(message: str) -> tuple[int, str]:
 def _named(message: str) -> str:
     """The last name that msgspec's message speaks of: the unknown field, or the path's end."""
     quoted = re.findall(r"`\$?\.?([^`]*)`", message)
-    return re.split(r"[.\[]", quoted[-1])[-1] if quoted else ""
+    return re.sub(r"\[.*?\]", "", quoted[-1]).split(".")[-1] if quoted else ""
 
 
 def _line_of(text: str, name: str) -> int:

@@ -140,6 +140,8 @@ def _train(
     trained = learn(settings, of, options, ProgressSteps(), run)
     if of.source.told:
         typer.echo(f"left out of the log: {of.source.told}", err=True)
+    for caveat in trained.caveats:
+        typer.echo(f"to be known: {caveat}", err=True)
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")

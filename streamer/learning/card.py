@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from streamer import __version__
+from streamer.learning.caveats import caveats
 from streamer.learning.dataset import Dataset
 from streamer.learning.examples import Origin
 from streamer.learning.transfer import Transfer, card_lines
@@ -62,6 +63,8 @@ def _learnt(of: Origin, data: Dataset) -> Iterator[str]:
     yield f"- **Trained on** {' '.join(study.source.about.split())}"
     if study.source.told:
         yield f"- **Left out of it** {study.source.told}"
+    for caveat in caveats(of.found.outcomes):
+        yield f"- **To be known** {caveat}."
     yield (
         f"- **Examples** {len(data)} looks at {len(np.unique(data.item))} launches from "
         f"{period['from']} to before {period['test_from']}; tested on "

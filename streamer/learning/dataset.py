@@ -36,9 +36,10 @@ class Dataset:
 
 
 def labelled(looks: Looks, outcomes: Outcomes) -> Dataset:
-    """The looks as examples, by what became of the launches."""
+    """The looks as examples, by what became of the launches; without those at items that came up when
+    that was known."""
     labels, ids = outcomes.labels(), looks.item.tolist()
-    return Dataset(
+    found = Dataset(
         x=looks.x,
         content=looks.content,
         actions=looks.actions,
@@ -48,3 +49,4 @@ def labelled(looks: Looks, outcomes: Outcomes) -> Dataset:
         label=np.array([labels[item_id] for item_id in ids]),
         item=looks.item,
     )
+    return found.where(np.array([outcomes.foreseen(item_id) for item_id in ids], bool))

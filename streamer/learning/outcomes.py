@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,64 +17,110 @@ from streamer.state.layout import DAY
 Outcome = Literal["buyers", "value", "repeat_rate", "return_rate"]
 """What is counted of a launch until its horizon: distinct buyers, sales value, the share of buyers
 who bought again, purchases returned for each made (where a high probability is bad news)."""
+_WAITING = frozenset({"purchase", "return", "review"})
+"""What of that which is done with an item waits for it to be published."""
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What happened to a launch within its horizon."""
+    """What happened to a launch within its horizon: ``purchases`` of all, and of each known buyer."""
 
-    purchases: Counter[str | None] = field(default_factory=Counter)
+    purchases: int = 0
+    of_buyer: Counter[str] = field(default_factory=Counter)
     value: float = 0.0
     returns: int = 0
 
     def outcome(self, of: str) -> float:
-        buyers = len(self.purchases)
+        buyers = len(self.of_buyer)
         if of == "buyers":
             return float(buyers)
         if of == "value":
             return self.value
         if of == "repeat_rate":
-            return sum(count > 1 for count in self.purchases.values()) / max(buyers, 1)
-        return self.returns / max(self.purchases.total(), 1)
+            return sum(count > 1 for count in self.of_buyer.values()) / max(buyers, 1)
+        return self.returns / max(self.purchases, 1)
 
 
 class Outcomes:
-    """Counts what becomes of each launch within the horizon while events go by in order of time.
+    """Counts what becomes of each launch, from its launch to the horizon, while events go by in
+    order of time.
 
-    ``launched`` is when each item was launched, as its first upsert says, in seconds.
+    ``launched`` is when each item was launched, as its first upsert says, and ``published`` when that
+    upsert came, in seconds. What is done with an item before it is published waits for that.
     """
 
     def __init__(self, launches: Launches, success: Success) -> None:
-        self._launches, self._success = launches, success
+        self._launches, self.success = launches, success
         self.launched: dict[str, float] = {}
+        self.published: dict[str, float] = {}
         self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+        self._waiting: defaultdict[str, list[Behaviour]] = defaultdict(list)
 
-    def take(self, event: Behaviour | NewItem) -> None:
-        if isinstance(event, Behaviour):
-            self._count(event)
-        elif event.type == "upsert":
-            self.launched.setdefault(event.item_id, event.launched)
+    def take(self, event: Behaviour | NewItem) -> Sequence[Behaviour | NewItem]:
+        """Returns the events of which it is known from now on to which launch they belong: this one
+        and those that waited for it, or none."""
+        settled = [event] if event.item_id in self.launched else self._settled(event)
+        for each in settled:
+            if isinstance(each, Behaviour):
+                self._count(each)
+        return settled
+
+    def _settled(self, event: Behaviour | NewItem) -> list[Behaviour | NewItem]:
+        """What an event of an item that was not published before settles."""
+        if isinstance(event, NewItem):
+            return [event, *self._publish(event)] if event.type == "upsert" else []
+        if event.type in _WAITING:
+            self._waiting[event.item_id].append(event)
+        return []
+
+    def _publish(self, item: NewItem) -> list[Behaviour]:
+        self.launched[item.item_id], self.published[item.item_id] = item.launched, item.time
+        return self._waiting.pop(item.item_id, [])
 
     def _count(self, event: Behaviour) -> None:
-        launch = self.launched.get(event.item_id)
-        if launch is None or event.time > launch + self._success.horizon_days * DAY:
+        launch = self.launched[event.item_id]
+        if not launch <= event.time <= self._over(launch):
             return
         if event.type == "purchase":
             tally = self._tallies[event.item_id]
-            tally.purchases[event.user_id] += 1
+            tally.purchases += 1
             tally.value += event.value or 0.0
+            if event.user_id is not None:
+                tally.of_buyer[event.user_id] += 1
         elif event.type == "return":
             self._tallies[event.item_id].returns += 1
 
+    def _over(self, launch: float) -> float:
+        return launch + self.success.horizon_days * DAY
+
+    def foreseen(self, item_id: str) -> bool:
+        """Whether the item was published before its horizon had passed: later there is nothing to
+        predict any more."""
+        return self.published[item_id] < self._over(self.launched[item_id])
+
+    @property
+    def guest_share(self) -> float:
+        """The share of the launches' purchases that are of nobody known; 0 of none."""
+        launches = [item for item, time in self.launched.items() if self._launches.has(time)]
+        tallies = [self._tallies[item] for item in launches]
+        made = sum(tally.purchases for tally in tallies)
+        return 1 - sum(tally.of_buyer.total() for tally in tallies) / made if made else 0.0
+
+    @property
+    def unlisted_purchases(self) -> int:
+        """How many purchases are of items that were never published."""
+        waiting = (event for events in self._waiting.values() for event in events)
+        return sum(event.type == "purchase" for event in waiting)
+
     def outcome(self, item_id: str) -> float:
-        return self._tallies[item_id].outcome(self._success.outcome)
+        return self._tallies[item_id].outcome(self.success.outcome)
 
     def cohorts(self) -> dict[int, list[str]]:
         """The launches, by cohort."""
         found: defaultdict[int, list[str]] = defaultdict(list)
         for item_id, time in self.launched.items():
             if self._launches.has(time):
-                number = int(self._launches.day(time) // self._success.cohort_days)
+                number = int(self._launches.day(time) // self.success.cohort_days)
                 found[number].append(item_id)
         return found
 
@@ -82,7 +129,7 @@ class Outcomes:
         labels: dict[str, int] = {}
         for members in self.cohorts().values():
             outcomes = np.array([self.outcome(item_id) for item_id in members])
-            bar = np.quantile(outcomes, self._success.quantile)
+            bar = np.quantile(outcomes, self.success.quantile)
             labels |= {m: int(o > bar) for m, o in zip(members, outcomes.tolist(), strict=True)}
         return labels
 

@@ -44,8 +44,11 @@ from streamer.replay.sources.opening import FileFormat
 PACKAGED = "complete-journey"
 
 Files = str | list[str]
-Day = Annotated[float, Meta(ge=0)] | date
-Positive = Annotated[float, Meta(gt=0)]
+CENTURY = 36_500.0
+"""In days; no log is longer."""
+Days = Annotated[float, Meta(ge=0, le=CENTURY)]
+Day = Days | date
+Positive = Annotated[float, Meta(gt=0, le=CENTURY)]
 
 
 class LogForm(Struct, forbid_unknown_fields=True):
@@ -62,13 +65,13 @@ class LaunchesForm(Struct, forbid_unknown_fields=True):
     first: Day | None = None
     test_from: Day | None = None
     last: Day | None = None
-    ages_days: list[Annotated[float, Meta(ge=0)]] | None = None
+    ages_days: list[Days] | None = None
 
 
 class SuccessForm(Struct, forbid_unknown_fields=True):
     outcome: Outcome = "buyers"
     horizon_days: Positive = Success().horizon_days
-    cohort_days: Positive = Success().cohort_days
+    cohort_days: Annotated[float, Meta(ge=0.01, le=CENTURY)] = Success().cohort_days
     quantile: Annotated[float, Meta(gt=0, lt=1)] = Success().quantile
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamer.learning.accepted import Accepted
 from streamer.learning.study import journey
-from streamer.learning.study_form import StudyForm
+from streamer.learning.study_form import LogForm, StudyForm
 from streamer.replay.record import Source
 from streamer.replay.sources.log import open_input
 from streamer.replay.sources.merge import merged
@@ -21,6 +21,7 @@ from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 
 WARM_UP_DAYS = 28.0
 """As long as the longest rate of relatives looks back."""
+_MAPPINGS = ("behaviour_mapping", "catalogue_mapping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,21 @@ def open_log_of(file: TomlFile[StudyForm], settings: Settings) -> Opened:
     of = file.given.log
     if sum(map(bool, (of.behaviour or of.catalogue, of.topics, of.packaged))) > 1:
         raise file.wrong("log", "[log] names files, topics or packaged: keep one of them")
+    if of.topics or of.packaged:
+        _refuse(file, (*_MAPPINGS, "format"), "is for files, and [log] names none: leave it out")
+    if of.format == "amazon-2023":
+        _refuse(file, _MAPPINGS, "does not go with the format amazon-2023: leave it out")
     if of.packaged:
         return _packaged(settings)
     return _retained(settings) if of.topics else _own(file, settings)
+
+
+def _refuse(file: TomlFile[StudyForm], names: Sequence[str], why: str) -> None:
+    """What would be ignored."""
+    usual = LogForm()
+    for name in names:
+        if getattr(file.given.log, name) != getattr(usual, name):
+            raise file.wrong(name, f"{name} {why}")
 
 
 def _packaged(settings: Settings) -> Opened:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from streamer.errors import ConfigurationError
 from streamer.events import Behaviour, NewItem, Text
+from streamer.learning.caveats import LEAST_COHORT, OF_BUYERS, caveats
 from streamer.learning.outcomes import Outcomes
 from streamer.learning.reading import text_of
 from streamer.learning.study import Study
@@ -15,8 +16,6 @@ from streamer.state.layout import DAY
 
 LEAST_LAUNCHES = 50
 """On either side of the split: with fewer there is nothing to learn, or to tell."""
-LEAST_COHORT = 10
-"""A smaller cohort may be without a success."""
 _TOLD_RECORDS = 100_000
 
 Texts = dict[tuple[str, str], Text]
@@ -34,8 +33,11 @@ class Survey:
     events: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Behaviour | NewItem) -> None:
-        self.outcomes.take(event)
         self.events[event.type] += 1
+        for settled in self.outcomes.take(event):
+            self._read(settled)
+
+    def _read(self, event: Behaviour | NewItem) -> None:
         text = text_of(event) if self._in_view(event) else None
         if text:
             texts = self.descriptions if text.kind == "description" else self.reviews
@@ -43,8 +45,8 @@ class Survey:
 
     def _in_view(self, event: Behaviour | NewItem) -> bool:
         """Whether a look at a launch may see what is written there."""
-        launched = self.outcomes.launched.get(event.item_id)
-        if launched is None or not self.study.launches.has(launched):
+        launched = self.outcomes.launched[event.item_id]
+        if not self.study.launches.has(launched):
             return False
         last_look = launched + max(self.study.ages_days) * DAY
         return isinstance(event, NewItem) or event.time <= last_look
@@ -88,10 +90,20 @@ def check(found: Survey) -> None:
         raise ConfigurationError(
             f"{name}: there are no purchases, of which success is counted{left_out}"
         )
+    _check_buyers(found.outcomes)
     labels = found.outcomes.labels()
-    _check_split(found, labels)
+    seen = {item_id: labels[item_id] for item_id in labels if found.outcomes.foreseen(item_id)}
+    _check_split(found, seen)
     _check_cohorts(found, labels)
-    _check_sides(found, labels)
+    _check_sides(found, seen)
+
+
+def _check_buyers(outcomes: Outcomes) -> None:
+    if outcomes.success.outcome in OF_BUYERS and outcomes.guest_share == 1:
+        raise ConfigurationError(
+            "none of the launches' purchases has a user_id, so there is no buyer to count: log who "
+            "buys, or choose value or return_rate as outcome"
+        )
 
 
 def _check_split(found: Survey, labels: dict[str, int]) -> None:
@@ -102,6 +114,7 @@ def _check_split(found: Survey, labels: dict[str, int]) -> None:
             f"there are {early} launches from {period['from']} to before {period['test_from']} to "
             f"learn from, and {len(labels) - early} to before {period['until']} to test on; both "
             f"need {LEAST_LAUNCHES}: move first, test_from or last, or shorten horizon_days"
+            f"{_caveats(found)}"
         )
 
 
@@ -113,7 +126,7 @@ def _check_cohorts(found: Survey, labels: dict[str, int]) -> None:
             raise ConfigurationError(
                 f"none of the {len(members)} launches of the cohort that begins on {begin} is above "
                 f"quantile {success.quantile:g} of its {success.outcome}: choose another outcome, "
-                "a lower quantile, longer cohort_days or a later first"
+                f"a lower quantile, longer cohort_days or a later first{_caveats(found)}"
             )
 
 
@@ -125,8 +138,12 @@ def _check_sides(found: Survey, labels: dict[str, int]) -> None:
             what = "learn from" if learnt else "test on"
             raise ConfigurationError(
                 f"of the launches to {what} no one differs in its {found.study.success.outcome}; "
-                "choose another outcome or quantile"
+                f"choose another outcome or quantile{_caveats(found)}"
             )
+
+
+def _caveats(found: Survey) -> str:
+    return "".join(f"; {each}" for each in caveats(found.outcomes))
 
 
 def _learnt_from(found: Survey, item_id: str) -> bool:

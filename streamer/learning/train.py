@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from streamer import registry
 from streamer.judge import stages_of
 from streamer.learning.card import card
+from streamer.learning.caveats import caveats
 from streamer.learning.curve import Curves
 from streamer.learning.dataset import Dataset
 from streamer.learning.examples import Origin, examples
@@ -34,12 +36,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A saved bundle, its metrics on the test launches, and why it is not in use, if it is not."""
+    """A saved bundle, its metrics on the test launches, why it is not in use, if it is not, and what
+    is to be known of its labels."""
 
     name: str
     folder: Path
     metrics: dict[str, float]
     refused: str
+    caveats: Sequence[str]
 
 
 def train(
@@ -78,7 +82,7 @@ def train(
     told_of = card(name, of, data, predictor, transfer, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, told_of, curve)
     refused = registry.activate(settings.model_store, name)
-    return Trained(name, folder, metrics, refused)
+    return Trained(name, folder, metrics, refused, list(caveats(of.found.outcomes)))
 
 
 def _transferred(

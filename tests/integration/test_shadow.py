@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from streamer.events import Behaviour
+from streamer.events import Behaviour, NewItem
 from streamer.judge import Judge
 from streamer.live import Stage, compare
 from streamer.registry import Bundle, active_name
@@ -28,7 +28,7 @@ from tests.support.logs import read, write
 from tests.support.processes import call, metric, own_group, running, wait_until
 from tests.support.shop import START as SHOP_START
 from tests.support.shop import listing, purchase
-from tests.support.touching import ENCODER, kin_table, touched_of
+from tests.support.touching import ENCODER, kin_table, known_of, touched_of
 
 KEYS = Keys("shadowed", 4)
 OLD, LATE = 57 * DAY, 200 * DAY
@@ -104,6 +104,24 @@ def test_first_scores_and_outcomes_are_noted_once() -> None:
     assert {p.candidate for p in predictions.values()} == {0.5}
     assert buyers == {"a": 1.0, "b": 1.0}
     assert notes.hand_over() == ({}, {})
+
+
+def test_of_an_item_that_was_ordered_before_its_launch_no_outcome_is_noted() -> None:
+    notes, launch = Notes(), START + DAY
+    events = [
+        Behaviour(item_id=i, type="purchase", time=time, user_id="u")
+        for i, time in (("ahead", START), ("ahead", launch), ("since", launch))
+    ]
+    listings = [
+        NewItem(item_id=i, time=START, title=i, launch_time=launch) for i in ("ahead", "since")
+    ]
+    items = touched_of(events, {each.item_id: known_of(each) for each in listings})
+    for after in (60.0, OLD):
+        judged = judge("active", 1).judge(items, kin_table(items), launch + after)
+        notes.take(judged, np.full(2, 0.5), 56 * DAY)
+    predictions, buyers = notes.hand_over()
+    assert {key[1] for key in predictions} == {"ahead", "since"}
+    assert buyers == {"since": 1.0}
 
 
 def test_the_record_keeps_what_came_first_and_outcomes_of_what_it_follows(redis_url: str) -> None:

@@ -77,6 +77,7 @@ def own_shop(folder: Path, reviews: bool = True, seed: int = 0) -> OwnShop:
                 events.append(event | told | {"rating": row["Rating"], "language": "en"})
     events += [{**events[0], "item_id": "not an id"}, {**events[0], "event_id": "e"}]
     events.append(dict(events[-1]))
+    events.append({**events[0], "item_id": "unlisted", "type": "purchase"})
     shop.write("items.jsonl", items)
     shop.write("behaviour.jsonl", events)
     shop.study.write_text(STUDY.format(least=100))

@@ -121,6 +121,16 @@ def test_an_item_that_is_announced_early_or_listed_late_is_looked_at_by_its_laun
     assert set(data.launch_day[data.item == "announced"]) == {5.0}
 
 
+def test_an_item_that_is_listed_after_its_horizon_is_not_learnt_from() -> None:
+    soon, known = listed("soon", 8.0), listed("known", 19.0)
+    for late in (soon, known):
+        assert isinstance(late.value, NewItem)
+        late.value.launch_time = 7.0 * DAY
+    data = examples_of(Log([*shop(), soon, known]), LAUNCHES, (-1.0, *AGES), Success(10.0))
+    assert set(data.age[data.item == "soon"]) == {-1.0, 1.0, 7.0}
+    assert "known" not in data.item
+
+
 def test_what_comes_after_the_horizon_does_not_count() -> None:
     after = [bought("item-0", 60.0 + k / 99, f"after-{k}") for k in range(60)]
     data = examples([*shop(), *after])

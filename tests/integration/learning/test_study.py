@@ -119,6 +119,9 @@ def test_manifest_and_card_say_what_is_true_of_this_log(
     assert about["incumbent"]["metrics"].keys() == about["metrics"].keys()
     left_out = "1 id, 1 duplicate (item_id 'not an id' has spaces"
     assert left_out in card
+    to_be_known = "1 of the log's purchases are of items that the catalogue does not have"
+    assert to_be_known in card
+    assert to_be_known in done.output
     assert isinstance(done.exception, BundleError)
     assert "it says P of another success" in str(done.exception)
 

@@ -110,6 +110,22 @@ def test_the_packaged_log_takes_another_success(opened: Open) -> None:
         ('[log]\nbehaviour = "behaviour.jsonl"\n', 1, "[log] needs catalogue"),
         ('[log]\nbehaviour = "none.jsonl"\n', 2, "there is no file"),
         (LOG + "topics = true\n", 1, "keep one of them"),
+        (
+            '[log]\ntopics = true\nbehaviour_mapping = "e.toml"\n',
+            3,
+            "behaviour_mapping is for files",
+        ),
+        ('[log]\ntopics = true\nformat = "csv"\n', 3, "format is for files"),
+        (
+            '[log]\npackaged = "complete-journey"\ncatalogue_mapping = "i.toml"\n',
+            3,
+            "catalogue_mapping is for files",
+        ),
+        (
+            LOG + 'format = "amazon-2023"\ncatalogue_mapping = "i.toml"\n',
+            5,
+            "catalogue_mapping does not go with the format amazon-2023",
+        ),
         (LOG + '[reports]\nx = "y"\n', 4, "there are log, launches, success, reviews"),
         (LOG + "[success]\nhorizon = 3\n", 4, "there are outcome, horizon_days"),
         (LOG + '[success]\noutcome = "clicks"\n', 5, "buyers, value, repeat_rate, return_rate"),
@@ -125,6 +141,13 @@ def test_the_packaged_log_takes_another_success(opened: Open) -> None:
         (LOG + "[launches]\ntest_from = 3\n", 5, "2025-01-04, is not between"),
         (LOG + "[launches]\nages_days = [1, 56]\n", 5, "smaller than horizon_days"),
         (LOG + "[reviews]\nleast = 0\n", 5, ">= 1"),
+        (LOG + "[launches]\nfirst = 1e12\n", 5, "<= 36500.0 - at `$.launches.first`"),
+        (LOG + "[launches]\nfirst = inf\n", 5, "<= 36500.0 - at `$.launches.first`"),
+        (LOG + "[launches]\nlast = nan\n", 5, ">= 0.0 - at `$.launches.last`"),
+        (LOG + "[launches]\nages_days = [inf]\n", 5, "<= 36500.0 - at `$.launches.ages_days"),
+        (LOG + "[launches]\nages_days = [nan]\n", 5, ">= 0.0 - at `$.launches.ages_days"),
+        (LOG + "[success]\nhorizon_days = inf\n", 5, "<= 36500.0 - at `$.success.horizon_days`"),
+        (LOG + "[success]\ncohort_days = 1e-320\n", 5, ">= 0.01 - at `$.success.cohort_days`"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(opened: Open, text: str, line: int, told: str) -> None:
@@ -154,6 +177,44 @@ EVEN = MORE + "test_from = 33\n"
 def test_what_a_log_lacks_is_told_with_what_to_do(opened: Open, text: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(told)):
         check(survey(opened(text)))
+
+
+def guests(path: Path, every: int) -> None:
+    """Purchases are worth something, and every so many tell no user."""
+    acts = [json.loads(line) for line in path.read_text().splitlines()]
+    for one in [act for act in acts if act["type"] == "purchase"][::every]:
+        del one["user_id"]
+        one["value"] = 9.0
+    written(path, acts)
+
+
+def test_of_guests_alone_it_is_told_that_buyers_are_not_known(opened: Open, tmp_path: Path) -> None:
+    guests(tmp_path / "behaviour.jsonl", every=1)
+    with pytest.raises(ConfigurationError, match="none of the launches' purchases has a user_id"):
+        check(survey(opened(EVEN)))
+    check(survey(opened(EVEN + '[success]\noutcome = "value"\n')))
+
+
+def test_what_is_to_be_known_of_labels_is_told_where_they_do_not_suffice(
+    opened: Open, tmp_path: Path
+) -> None:
+    guests(tmp_path / "behaviour.jsonl", every=2)
+    told = r"50 % of the launches' purchases have no user_id .*118 of 118 .* fewer than 10"
+    with pytest.raises(ConfigurationError, match=told) as one:
+        check(survey(opened(EVEN + "[success]\ncohort_days = 0.5\n")))
+    assert "\n" not in str(one.value)
+
+
+def test_launches_that_were_listed_after_their_horizon_do_not_suffice(
+    opened: Open, tmp_path: Path
+) -> None:
+    items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    check(survey(opened(EVEN)))
+    late = [each | {"launch_time": each["time"], "time": START + 110 * DAY} for each in items[:10]]
+    written(tmp_path / "items.jsonl", [*items[10:], *late])
+    told = r"there are 46 launches .*; 10 of 118 launches .*, 10 of them after the horizon"
+    with pytest.raises(ConfigurationError, match=told):
+        check(survey(opened(EVEN)))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +269,18 @@ def test_texts_are_those_of_launches_until_their_last_look(opened: Open, tmp_pat
     assert found.words["item-9"] == "A item-9"
     assert "old" not in found.words
     assert not survey(opened(MORE + "[reviews]\nleast = 3\n")).learns_reviews
+
+
+def test_what_is_written_before_an_item_is_listed_is_read_too(opened: Open, tmp_path: Path) -> None:
+    late = item("late", 12.0, launch_time=START + 8.0 * DAY)
+    written(tmp_path / "items.jsonl", [item("item-0", 5.0), late])
+    words = {"text": "Lovely.", "language": "en"}
+    acts = [act("late", day, "review", **words) for day in (9.0, 11.0, 50.0)]
+    written(tmp_path / "behaviour.jsonl", [act("item-0", 0.5, "view"), *acts, act("item-0", 120.0)])
+    assert [t.time for t in survey(opened(MORE)).reviews.values()] == [
+        START + 9.0 * DAY,
+        START + 11.0 * DAY,
+    ]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
