@@ -127,6 +127,8 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
     earned = _Known("as logged", on_policy(found.log.reward, found.log.unit, seed))
     table = _table(f"the lists of {name}, from {source.name}", asked.reward)
     _tell(results, "own", table, found.log, earned, seed)
+    if found.refused:
+        typer.echo(f"left out of the log: {found.refused}", err=True)
     for what, count in found.left_out.items():
         if count:
             typer.echo(f"{count:,} impressions were left out: they lack {what}", err=True)

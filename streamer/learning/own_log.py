@@ -31,10 +31,12 @@ FOLDS = 3
 
 @dataclass(frozen=True, slots=True)
 class OwnLog:
-    """The log weighed for the bundle's policy, and the impressions left out by what they lack."""
+    """The log weighed for the bundle's policy, the impressions left out by what they lack, and in
+    words what of the log a worker would not take."""
 
     log: Log
     left_out: dict[str, int]
+    refused: str
 
 
 def own_log(
@@ -61,7 +63,7 @@ def own_log(
     )
     with steps.step("replay the log", source.total) as told:
         found = lists(source, course, told)
-    return OwnLog(weighed(shown, found), dict(shown.left_out))
+    return OwnLog(weighed(shown, found), dict(shown.left_out), source.told)
 
 
 def weighed(shown: Exposures, found: dict[int, Lists]) -> Log:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 from streamer import wire
 from streamer.errors import BadEvent, ConfigurationError
 from streamer.records import everything
-from streamer.replay.record import TimedRecord
+from streamer.replay.record import UNREADABLE, TimedRecord
 from streamer.replay.sources.ordering import SortedRecords
 from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
@@ -20,8 +21,8 @@ _READERS: tuple[tuple[Any, wire.Reader[Any]], ...] = (
 
 
 class TopicSource:
-    """`new-items` and `user-behaviour` as they are now, in order of event time; what can't be read
-    is left out. Read once, at the beginning. Raises BrokerUnavailable, ConfigurationError."""
+    """`new-items` and `user-behaviour` as they are now, in order of event time; what can't be read is
+    bytes, at the time at which it was written. Read once, at the beginning. Raises BrokerUnavailable, ConfigurationError."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = "the input topics"
@@ -29,9 +30,9 @@ class TopicSource:
         self.total = 0
         self.start_time, self.last_time = float("inf"), float("-inf")
         self._records = SortedRecords(self._read(settings))
-        if not self.total:
+        if self.start_time == float("inf"):
             raise ConfigurationError(
-                f"{settings.broker} retains nothing of new-items and behaviour"
+                f"{settings.broker} retains nothing of new-items and user-behaviour that can be read"
             )
 
     def __iter__(self) -> Iterator[TimedRecord]:
@@ -40,11 +41,21 @@ class TopicSource:
     def _read(self, settings: Settings) -> Iterator[TimedRecord]:
         for topic, reader in _READERS:
             for record in everything(settings.broker, settings.topic(topic.name)):
-                try:
-                    event = reader.decode(record.value)
-                except BadEvent:
-                    continue
                 self.total += 1
-                self.start_time = min(self.start_time, event.time)
-                self.last_time = max(self.last_time, event.time)
-                yield TimedRecord(topic, record.key or b"", event, event.time, event.type)
+                key, value = record.key or b"", record.value or b""
+                event = _event(reader, value)
+                if event is None:
+                    yield TimedRecord(topic, key, value, record.timestamp / 1000, UNREADABLE)
+                else:
+                    self.start_time = min(self.start_time, event.time)
+                    self.last_time = max(self.last_time, event.time)
+                    yield TimedRecord(topic, key, event, event.time, event.type)
+
+
+def _event(reader: wire.Reader[Any], value: bytes) -> Any:
+    """What a record holds, None where that is no event or has no place in time."""
+    try:
+        event = reader.decode(value)
+    except BadEvent:
+        return None
+    return event if isfinite(event.time) else None

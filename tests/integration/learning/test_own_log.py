@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -23,7 +24,9 @@ from streamer.replay.record import Source
 from streamer.replay.sources.log import open_log
 from streamer.replay.sources.topics import TopicSource
 from streamer.settings import Settings
+from streamer.topology import USER_BEHAVIOUR
 from tests.support.bundles import SHIPPED
+from tests.support.logs import write
 from tests.support.processes import call, own_group
 from tests.support.steps import SilentSteps
 
@@ -156,13 +159,20 @@ def test_the_topics_hold_the_same_log(
 ) -> None:
     settings = own_group(broker_address, redis_url, model_store=SHIPPED)
     asyncio.run(Player(shop.source, settings).play())
+    unreadable = [(b"k", b"\xc1"), (b"k", None), (None, msgpack.packb({"time": START}))]
+    timeless = msgpack.packb({"item_id": "item-1", "type": "view", "time": float("nan")})
+    asyncio.run(write(settings, USER_BEHAVIOUR.name, [*unreadable, (b"item-1", timeless)]))
     there = TopicSource(settings)
-    assert there.total == shop.source.total
+    assert there.total == shop.source.total + 4
     bundle = registry.active(SHIPPED)
-    found, same = (
-        own_log(source, bundle, HOPE, settings, SilentSteps(), texts=False).log
+    of_files, of_topics = (
+        own_log(source, bundle, HOPE, settings, SilentSteps(), texts=False)
         for source in (shop.source, there)
     )
+    assert not of_files.refused
+    for counted in ("1 undecodable", "1 empty", "1 invalid", "1 time"):
+        assert counted in of_topics.refused
+    found, same = of_files.log, of_topics.log
     np.testing.assert_array_equal(np.sort(found.reward), np.sort(same.reward))
     assert found.target.sum() == pytest.approx(same.target.sum(), rel=0.05)
 
