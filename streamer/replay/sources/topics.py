@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
+from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 from streamer import wire
@@ -20,26 +21,42 @@ _READERS: tuple[tuple[Any, wire.Reader[Any]], ...] = (
 )
 
 
+@dataclass(slots=True)
+class Span:
+    """The first and last event time of some events, in seconds; infinite where there is none."""
+
+    start_time: float = inf
+    last_time: float = -inf
+
+    def take(self, time: float) -> None:
+        self.start_time = min(self.start_time, time)
+        self.last_time = max(self.last_time, time)
+
+
 class TopicSource:
-    """`new-items` and `user-behaviour` as they are now, in order of event time; what can't be read is
-    bytes, at the time at which it was written. Read once, at the beginning. Raises BrokerUnavailable, ConfigurationError."""
+    """`new-items` and `user-behaviour` as they are now, in order of event time; what can't be read
+    is bytes, at the time at which it was written. ``behaviour`` says when that began and ended.
+    Read once, at the beginning. Raises BrokerUnavailable, ConfigurationError."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = "the input topics"
         self.about = f"What {settings.broker} retains of new-items and user-behaviour."
         self.total = 0
-        self.start_time, self.last_time = float("inf"), float("-inf")
+        self._items, self.behaviour = Span(), Span()
         self._records = SortedRecords(self._read(settings))
-        if self.start_time == float("inf"):
+        if self.behaviour.start_time == inf:
             raise ConfigurationError(
-                f"{settings.broker} retains nothing of new-items and user-behaviour that can be read"
+                f"{settings.broker} retains nothing of user-behaviour that can be read"
             )
+        self.start_time = min(self._items.start_time, self.behaviour.start_time)
+        self.last_time = max(self._items.last_time, self.behaviour.last_time)
 
     def __iter__(self) -> Iterator[TimedRecord]:
         return iter(self._records)
 
     def _read(self, settings: Settings) -> Iterator[TimedRecord]:
-        for topic, reader in _READERS:
+        spans = (self._items, self.behaviour)
+        for (topic, reader), span in zip(_READERS, spans, strict=True):
             for record in everything(settings.broker, settings.topic(topic.name)):
                 self.total += 1
                 key, value = record.key or b"", record.value or b""
@@ -47,8 +64,7 @@ class TopicSource:
                 if event is None:
                     yield TimedRecord(topic, key, value, record.timestamp / 1000, UNREADABLE)
                 else:
-                    self.start_time = min(self.start_time, event.time)
-                    self.last_time = max(self.last_time, event.time)
+                    span.take(event.time)
                     yield TimedRecord(topic, key, event, event.time, event.type)
 
 
