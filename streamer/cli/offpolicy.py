@@ -158,7 +158,17 @@ def _tell(results: Results, place: str, table: Table, log: Log, known: _Known, s
         results.add(f"{at}.low", value.low, unit)
         results.add(f"{at}.high", value.high, unit)
     results.add(f"offpolicy.{place}.effective_rounds", log.effective_rounds, "rounds")
+    mean, error = log.mean_weight
+    results.add(f"offpolicy.{place}.mean_weight", mean, "ratio")
+    results.add(f"offpolicy.{place}.mean_weight.error", error, "ratio")
     Console().print(table)
+    if log.doubtful:
+        typer.echo(
+            f"the weights average {mean:.2f} (±{error:.2f}) instead of 1: what was logged was drawn "
+            "among other items, or with other propensities, than it says; see that impressions log "
+            "propensity, position and board as `streamer draw` tells them",
+            err=True,
+        )
     if log.effective_rounds < FEW_ROUNDS:
         typer.echo(
             f"only {log.effective_rounds:,.1f} effective rounds out of {len(log):,}: the two policies "

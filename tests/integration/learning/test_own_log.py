@@ -15,7 +15,8 @@ import pytest
 from streamer import registry
 from streamer.errors import ConfigurationError
 from streamer.judge import Judge
-from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
+from streamer.launch.boards import EVERYTHING
+from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, Occasion, lists
 from streamer.learning.exposures import Hope
 from streamer.learning.offpolicy import ESTIMATORS, evaluate
 from streamer.learning.own_log import own_log
@@ -50,12 +51,13 @@ class Shop:
     def source(self) -> Source:
         return open_log([self.behaviour], self.catalogue)
 
-    def truth(self, found: dict[int, Lists], hours: np.ndarray, places: np.ndarray) -> float:
+    def truth(self, found: dict[Occasion, Lists], hours: np.ndarray, places: np.ndarray) -> float:
         """What the bundle's lists earn, were they shown instead."""
         earned = []
         for hour, place in zip(hours.tolist(), places.tolist(), strict=True):
-            rows = [int(name.removeprefix("item-")) for name in found[hour].items]
-            earned.append(found[hour].chance[:, place] @ self.chance[rows, place])
+            there = found[hour, EVERYTHING]
+            rows = [int(name.removeprefix("item-")) for name in there.items]
+            earned.append(there.chance[:, place] @ self.chance[rows, place])
         return float(np.mean(earned))
 
 
@@ -121,7 +123,7 @@ def test_the_estimates_cover_what_the_bundles_lists_would_have_earned(shop: Shop
     course = Course(
         Judge(bundle),
         lambda _: (),
-        {int(hour): PLACES for hour in np.unique(hours)},
+        {(int(hour), EVERYTHING): PLACES for hour in np.unique(hours)},
         settings.launch_window_days,
     )
     told: list[int] = []
