@@ -11,6 +11,7 @@ from rich.table import Table
 
 from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Broker, Report
+from streamer.errors import ConfigurationError
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -80,10 +81,14 @@ def offpolicy(
     from streamer.replay.sources.topics import TopicSource
     from streamer.report import Results, write
 
+    if topics and (files or catalogue or mapping or catalogue_mapping):
+        raise ConfigurationError("--topics reads the topics alone: leave out --topics or the files")
+    if catalogue and not files:
+        raise ConfigurationError("--catalogue goes with a log: give its files, too")
     parameters = {"bundle": bundle, "reward": reward, "within_hours": within_hours, "texts": texts}
     results = Results(
         "offpolicy",
-        {"files": [str(file) for file in files or ()], **parameters, "seed": seed}
+        {"files": [str(file) for file in files or ()], "topics": topics, **parameters, "seed": seed}
         if files or topics
         else {"campaign": campaign, "seed": seed},
     )
@@ -123,7 +128,7 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
     name = asked.bundle or registry.active_name(settings.model_store)
     model = registry.load(settings.model_store, name)
     hope = Hope(asked.reward, asked.within_hours * 3600.0)
-    found = own_log(source, model, hope, settings, ProgressSteps(), texts=asked.texts)
+    found = own_log(source, model, hope, settings, ProgressSteps(), asked.texts, seed)
     earned = _Known("as logged", on_policy(found.log.reward, found.log.unit, seed))
     table = _table(f"the lists of {name}, from {source.name}", asked.reward)
     _tell(results, "own", table, found.log, earned, seed)

@@ -40,11 +40,17 @@ class OwnLog:
 
 
 def own_log(
-    source: Source, bundle: Bundle, hope: Hope, settings: Settings, steps: Steps, texts: bool
+    source: Source,
+    bundle: Bundle,
+    hope: Hope,
+    settings: Settings,
+    steps: Steps,
+    texts: bool,
+    seed: int = 0,
 ) -> OwnLog:
     """Replays the source and weighs what was shown in it.
 
-    Without ``texts`` the bundle does not get to read any. Raises ConfigurationError,
+    Without ``texts`` the bundle does not get to read any; ``seed`` is that of lists and folds. Raises ConfigurationError,
     DependencyMissing, BundleError.
     """
     source = Accepted(source, settings)
@@ -60,13 +66,14 @@ def own_log(
         encode=encoded,
         shown=_places(shown),
         launch_window_days=settings.launch_window_days,
+        seed=seed,
     )
     with steps.step("replay the log", source.total) as told:
         found = lists(source, course, told)
-    return OwnLog(weighed(shown, found), dict(shown.left_out), source.told)
+    return OwnLog(weighed(shown, found, seed), dict(shown.left_out), source.told)
 
 
-def weighed(shown: Exposures, found: Mapping[Occasion, Lists]) -> Log:
+def weighed(shown: Exposures, found: Mapping[Occasion, Lists], seed: int = 0) -> Log:
     """The rows with the bundle's probabilities and what it may expect."""
     occasions, place = _occasions(shown), np.array(shown.place)
     reward, unit = np.array(shown.reward), np.array(shown.shopper)
@@ -77,7 +84,7 @@ def weighed(shown: Exposures, found: Mapping[Occasion, Lists]) -> Log:
             logit[row] = found[at].logit[there]
             if place[row] < found[at].chance.shape[1]:
                 target[row] = found[at].chance[there, place[row]]
-    expected, baseline = _expected(found, occasions, place, logit, reward, unit)
+    expected, baseline = _expected(found, occasions, place, logit, reward, unit, seed)
     return Log(reward, np.array(shown.propensity), target, expected, baseline, unit)
 
 
@@ -88,6 +95,7 @@ def _expected(
     logit: Floats,
     reward: Floats,
     unit: Ints,
+    seed: int,
 ) -> tuple[Floats, Floats]:
     """The reward expected of what was shown and of the bundle's lists, by a regression on score and
     place that has not seen the shopper."""
@@ -96,7 +104,8 @@ def _expected(
     folds = min(FOLDS, len(np.unique(unit)))
     if folds < 2:
         return expected, baseline
-    for train, test in GroupKFold(folds).split(x, groups=unit):
+    split = GroupKFold(folds, shuffle=True, random_state=seed)
+    for train, test in split.split(x, groups=unit):
         model = _fitted(x[train], reward[train])
         expected[test] = model(x[test])
         known: dict[tuple[Occasion, int], float] = {}

@@ -11,14 +11,16 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from streamer import registry
+from streamer.cli import app
 from streamer.errors import ConfigurationError
 from streamer.judge import Judge
 from streamer.launch.boards import EVERYTHING
 from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, Occasion, lists
 from streamer.learning.exposures import Hope
-from streamer.learning.offpolicy import ESTIMATORS, evaluate
+from streamer.learning.offpolicy import ESTIMATORS, Log, evaluate
 from streamer.learning.own_log import own_log
 from streamer.replay.player import Player
 from streamer.replay.record import Source
@@ -177,6 +179,28 @@ def test_the_topics_hold_the_same_log(
     found, same = of_files.log, of_topics.log
     np.testing.assert_array_equal(np.sort(found.reward), np.sort(same.reward))
     assert found.target.sum() == pytest.approx(same.target.sum(), rel=0.05)
+
+
+def test_lists_and_folds_are_drawn_by_the_seed(shop: Shop) -> None:
+    bundle, settings = registry.active(SHIPPED), Settings()
+
+    def weighed(seed: int) -> Log:
+        steps = SilentSteps()
+        return own_log(shop.source, bundle, HOPE, settings, steps, texts=False, seed=seed).log
+
+    one, again, other = weighed(1), weighed(1), weighed(2)
+    np.testing.assert_array_equal(one.expected, again.expected)
+    assert (one.target != other.target).any()
+    assert (one.expected != other.expected).any()
+
+
+def test_files_and_topics_are_not_one_log(shop: Shop) -> None:
+    for arguments in ([str(shop.behaviour)], ["--catalogue", str(shop.catalogue)]):
+        done = CliRunner().invoke(app, ["offpolicy", *arguments, "--topics"])
+        assert isinstance(done.exception, ConfigurationError)
+        assert "leave out" in str(done.exception)
+    alone = CliRunner().invoke(app, ["offpolicy", "--catalogue", str(shop.catalogue)])
+    assert "give its files" in str(alone.exception)
 
 
 def test_a_broker_without_a_log_is_told(broker_address: str, redis_url: str) -> None:
