@@ -196,6 +196,21 @@ def test_who_goes_back_is_as_far_behind_as_before(store: Path) -> None:
     assert refusal(store, "as-bad", 0.8994) == ""
 
 
+def test_a_damaged_bundle_in_use_makes_nobody_forget_how_far_behind_it_was(store: Path) -> None:
+    assert refusal(store, "worse", 0.8994) == ""
+    (store / "worse" / bundles.CARD).write_text("changed")
+    assert refusal(store, "as-bad", 0.8994) == ""
+    assert "worse on average" in refusal(store, "worse-still", 0.8988)
+
+
+def test_a_store_that_is_taken_over_is_as_far_behind_as_it_was(store: Path, tmp_path: Path) -> None:
+    assert refusal(store, "worse", 0.8994) == ""
+    taken = tmp_path / "taken"
+    add(taken, store)
+    assert in_use(taken) == "worse"
+    assert "worse on average" in refusal(taken, "worse-still", 0.8988)
+
+
 def test_what_is_forced_is_what_others_are_measured_by_from_then_on(store: Path) -> None:
     write_bundle(store, "forced", **measured(0.85))
     promote(store, "forced", why="old has seen the test examples", force=True)
