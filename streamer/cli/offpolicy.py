@@ -81,10 +81,11 @@ def offpolicy(
     from streamer.replay.sources.topics import TopicSource
     from streamer.report import Results, write
 
-    if topics and (files or catalogue or mapping or catalogue_mapping):
+    beside = catalogue or mapping or catalogue_mapping
+    if topics and (files or beside):
         raise ConfigurationError("--topics reads the topics alone: leave out --topics or the files")
-    if catalogue and not files:
-        raise ConfigurationError("--catalogue goes with a log: give its files, too")
+    if beside and not files:
+        raise ConfigurationError("--catalogue and mappings go with a log: give its files, too")
     parameters = {"bundle": bundle, "reward": reward, "within_hours": within_hours, "texts": texts}
     results = Results(
         "offpolicy",

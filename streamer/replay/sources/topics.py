@@ -62,7 +62,8 @@ class TopicSource:
                 key, value = record.key or b"", record.value or b""
                 event = _event(reader, value)
                 if event is None:
-                    yield TimedRecord(topic, key, value, record.timestamp / 1000, UNREADABLE)
+                    written = (record.timestamp or 0) / 1000
+                    yield TimedRecord(topic, key, value, written, UNREADABLE)
                 else:
                     span.take(event.time)
                     yield TimedRecord(topic, key, event, event.time, event.type)
