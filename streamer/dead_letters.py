@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 
 from streamer.errors import BrokerUnavailable, ConfigurationError
 from streamer.events import DeadLetter
-from streamer.records import QUIET_MS, everything, reader
+from streamer.records import POLL_MS, everything, reader
 from streamer.settings import Settings
 from streamer.topology import DEAD_LETTERS
 
@@ -93,7 +93,7 @@ def _whole(settings: Settings, letter: DeadLetter) -> tuple[bytes | None, bytes 
         place = TopicPartition(letter.topic, letter.partition)
         consumer.assign([place])
         consumer.seek(place, letter.offset)
-        for records in consumer.poll(timeout_ms=10 * QUIET_MS).values():
+        for records in consumer.poll(timeout_ms=10 * POLL_MS).values():
             for record in records:
                 if record.offset == letter.offset:
                     return record.key, record.value

@@ -11,11 +11,8 @@ import numpy as np
 from msgspec import Struct
 
 from streamer.errors import ConfigurationError
-from streamer.launch.exploration import MAX_PLACES, chances, drawn
+from streamer.launch.exploration import AMONG_ITEMS, MAX_PLACES, chances, drawn
 from streamer.window import Window
-
-AMONG_ITEMS = 1000
-"""Of so many of a board's items, the best first, lists are drawn."""
 
 
 class Shown(Struct, frozen=True):
@@ -29,7 +26,8 @@ class Shown(Struct, frozen=True):
 
 
 class Draw(Struct, frozen=True):
-    """A list for one request, by the scores of ``model`` at ``time`` (stream time)."""
+    """A list for one request, by the scores of ``model`` at ``time`` (stream time). Its impressions
+    log ``board`` as well."""
 
     board: str
     model: str

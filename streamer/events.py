@@ -99,7 +99,8 @@ class Behaviour(Event, kw_only=True, gc=False):
     the number of impressions it stands for, when exposure is reported in bulk or sampled.
     ``position`` is the 1-based rank at which the item was shown; ``surface`` where (`home`,
     `search`, `mailer`, `push`, …); ``channel`` the shop, app, market or store in which it
-    happened; ``propensity`` the probability with which the shop chose to show it.
+    happened; ``propensity`` the probability with which the shop chose to show it, and ``board``
+    the board whose list it was in (that of all items unless told).
     """
 
     item_id: Id
@@ -116,6 +117,7 @@ class Behaviour(Event, kw_only=True, gc=False):
     surface: Label | None = None
     channel: Label | None = None
     propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
+    board: Label | None = None
 
 
 class Text(Event, kw_only=True, gc=False):

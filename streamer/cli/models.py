@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,11 @@ Store = Annotated[
 ]
 By = Annotated[str, typer.Option(help="Who does it, for the history.", show_default="you")]
 Why = Annotated[str, typer.Option(help="Why, for the history.")]
+
+LONG_NAME = 40
+"""Characters; a longer name of a bundle is folded where a terminal is narrow."""
+UNLIMITED = 10_000
+"""As many columns as a table wants that goes to no terminal."""
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +59,7 @@ def list_bundles(store: Store = None, as_json: AsJson = False) -> None:
         _print_json(found)
         return
     columns = ("", "bundle", "kind", "made (UTC)", "encoder", "quality", "calibration error", "")
-    table = Table(*columns, box=None, header_style="bold")
+    table = _table(columns, "bundle", [row.name for row in found])
     for row in found:
         table.add_row(
             "[green]●[/]" if row.in_use else "",
@@ -65,7 +71,7 @@ def list_bundles(store: Store = None, as_json: AsJson = False) -> None:
             _number(row.calibration_error),
             f"[red]{printable(row.damage)}[/]",
         )
-    Console().print(table)
+    _print(table)
     typer.echo("● in use; quality: mean of what the gate looks at; calibration error: the largest")
 
 
@@ -239,12 +245,28 @@ def history(store: Store = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(changes)
         return
-    table = Table("when", "who", "what", "to", "from", "why", box=None, header_style="bold")
+    table = _table(
+        ("when", "who", "what", "to", "from", "why"), "to", [change.to for change in changes]
+    )
     for change in changes:
         why = "; ".join([change.why, *(f"overruled: {reason}" for reason in change.overruled)])
         cells = (change.at, change.by, change.action, change.to, change.before or "", why)
         table.add_row(*map(printable, cells))
-    Console().print(table)
+    _print(table)
+
+
+def _table(columns: Sequence[str], of_names: str, names: Iterable[str]) -> Table:
+    """A table that cuts nothing off; names of bundles stay whole in their column, unless long."""
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    whole = max(map(len, names), default=0) <= LONG_NAME
+    for name in columns:
+        table.add_column(name, no_wrap=whole and name == of_names, overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    """As wide as the terminal; as wide as it comes where there is none."""
+    Console(width=None if Console().is_terminal else UNLIMITED).print(table)
 
 
 def _print_json(found: Any) -> None:

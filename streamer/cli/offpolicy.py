@@ -11,6 +11,7 @@ from rich.table import Table
 
 from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Broker, Report
+from streamer.errors import ConfigurationError
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -80,10 +81,15 @@ def offpolicy(
     from streamer.replay.sources.topics import TopicSource
     from streamer.report import Results, write
 
+    beside = catalogue or mapping or catalogue_mapping
+    if topics and (files or beside):
+        raise ConfigurationError("--topics reads the topics alone: leave out --topics or the files")
+    if beside and not files:
+        raise ConfigurationError("--catalogue and mappings go with a log: give its files, too")
     parameters = {"bundle": bundle, "reward": reward, "within_hours": within_hours, "texts": texts}
     results = Results(
         "offpolicy",
-        {"files": [str(file) for file in files or ()], **parameters, "seed": seed}
+        {"files": [str(file) for file in files or ()], "topics": topics, **parameters, "seed": seed}
         if files or topics
         else {"campaign": campaign, "seed": seed},
     )
@@ -123,10 +129,12 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
     name = asked.bundle or registry.active_name(settings.model_store)
     model = registry.load(settings.model_store, name)
     hope = Hope(asked.reward, asked.within_hours * 3600.0)
-    found = own_log(source, model, hope, settings, ProgressSteps(), texts=asked.texts)
+    found = own_log(source, model, hope, settings, ProgressSteps(), asked.texts, seed)
     earned = _Known("as logged", on_policy(found.log.reward, found.log.unit, seed))
     table = _table(f"the lists of {name}, from {source.name}", asked.reward)
     _tell(results, "own", table, found.log, earned, seed)
+    if found.refused:
+        typer.echo(f"left out of the log: {found.refused}", err=True)
     for what, count in found.left_out.items():
         if count:
             typer.echo(f"{count:,} impressions were left out: they lack {what}", err=True)
@@ -156,7 +164,17 @@ def _tell(results: Results, place: str, table: Table, log: Log, known: _Known, s
         results.add(f"{at}.low", value.low, unit)
         results.add(f"{at}.high", value.high, unit)
     results.add(f"offpolicy.{place}.effective_rounds", log.effective_rounds, "rounds")
+    mean, error = log.mean_weight
+    results.add(f"offpolicy.{place}.mean_weight", mean, "ratio")
+    results.add(f"offpolicy.{place}.mean_weight.error", error, "ratio")
     Console().print(table)
+    if log.doubtful:
+        typer.echo(
+            f"the weights average {mean:.2f} (±{error:.2f}) instead of 1: what was logged was drawn "
+            "among other items, or with other propensities, than it says; see that impressions log "
+            "propensity, position and board as `streamer draw` tells them",
+            err=True,
+        )
     if log.effective_rounds < FEW_ROUNDS:
         typer.echo(
             f"only {log.effective_rounds:,.1f} effective rounds out of {len(log):,}: the two policies "

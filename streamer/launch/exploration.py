@@ -15,6 +15,8 @@ Ints = NDArray[np.int64]
 
 DRAWS = 1000
 """Lists by which probabilities are told, so none of what was shown is below 1 in 1,000."""
+AMONG_ITEMS = 1000
+"""Of so many of a board's items, the best first, lists are drawn."""
 MAX_PLACES = 50
 """The longest list that is drawn."""
 

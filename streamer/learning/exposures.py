@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.events import Behaviour
+from streamer.launch.boards import EVERYTHING
 from streamer.replay.record import TimedRecord
 
 Floats = NDArray[np.float64]
@@ -28,13 +29,14 @@ class Hope:
 @dataclass(slots=True)
 class Exposures:
     """A row each impression: when, what, at which ``place`` (from 0), by which ``shopper``, with
-    which ``propensity``, and its ``reward``. ``left_out`` counts impressions by what they lack."""
+    which ``propensity``, in a list of which ``board``, and its ``reward``. ``left_out`` counts impressions by what they lack."""
 
     time: list[float] = field(default_factory=list)
     item: list[str] = field(default_factory=list)
     place: list[int] = field(default_factory=list)
     shopper: list[int] = field(default_factory=list)
     propensity: list[float] = field(default_factory=list)
+    board: list[str] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -43,8 +45,8 @@ class Exposures:
 
 
 def exposures(records: Iterable[TimedRecord], hope: Hope) -> Exposures:
-    """Collects them from records in time order. An impression without a position is in the first;
-    a shopper is a session, or else a user."""
+    """Collects them from records in time order. An impression without a position is in the first,
+    one without a board in a list of all items; a shopper is a session, or else a user."""
     found = Exposures()
     shoppers: dict[str, int] = {}
     last: dict[tuple[int, str], int] = {}
@@ -79,4 +81,5 @@ def _add(
     found.place.append((event.position or 1) - 1)
     found.shopper.append(key[0])
     found.propensity.append(event.propensity)
+    found.board.append(event.board or EVERYTHING)
     found.reward.append(0.0)

@@ -27,6 +27,9 @@ ESTIMATORS = ("ips", "snips", "dr")
 FEW_ROUNDS = 100.0
 """Below so many effective rounds an estimate rests on a handful of lucky draws."""
 
+OFF, STANDARD_ERRORS = 0.1, 3.0
+"""A mean weight that is more than this off 1, and more than so many of its errors, is no chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Log:
@@ -56,6 +59,22 @@ class Log:
         """How many rounds of the policy's own the log is worth (Kish, 1965)."""
         weight = self.target / self.propensity
         return float(weight.sum() ** 2 / (weight @ weight)) if weight.any() else 0.0
+
+    @property
+    def mean_weight(self) -> tuple[float, float]:
+        """Mean of target over propensity, and its standard error over units. Expected is 1 where the
+        log could have shown whatever the policy in question would have, and its propensities are
+        right: a control variate (Swaminathan and Joachims, 2015)."""
+        weight = self.target / self.propensity
+        _, unit = np.unique(self.unit, return_inverse=True)
+        apart = np.bincount(unit, weight - weight.mean())
+        return float(weight.mean()), float(np.sqrt(apart @ apart)) / len(self)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the mean weight is so far from 1 that more than chance is behind it."""
+        mean, error = self.mean_weight
+        return abs(mean - 1.0) > max(OFF, STANDARD_ERRORS * error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold
 from streamer.errors import ConfigurationError
 from streamer.judge import Judge
 from streamer.learning.accepted import Accepted
-from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
+from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, Occasion, lists
 from streamer.learning.encode import encode
 from streamer.learning.exposures import Exposures, Hope, exposures
 from streamer.learning.offpolicy import Log
@@ -31,18 +31,26 @@ FOLDS = 3
 
 @dataclass(frozen=True, slots=True)
 class OwnLog:
-    """The log weighed for the bundle's policy, and the impressions left out by what they lack."""
+    """The log weighed for the bundle's policy, the impressions left out by what they lack, and in
+    words what of the log a worker would not take."""
 
     log: Log
     left_out: dict[str, int]
+    refused: str
 
 
 def own_log(
-    source: Source, bundle: Bundle, hope: Hope, settings: Settings, steps: Steps, texts: bool
+    source: Source,
+    bundle: Bundle,
+    hope: Hope,
+    settings: Settings,
+    steps: Steps,
+    texts: bool,
+    seed: int = 0,
 ) -> OwnLog:
     """Replays the source and weighs what was shown in it.
 
-    Without ``texts`` the bundle does not get to read any. Raises ConfigurationError,
+    Without ``texts`` the bundle does not get to read any; ``seed`` is that of lists and folds. Raises ConfigurationError,
     DependencyMissing, BundleError.
     """
     source = Accepted(source, settings)
@@ -56,32 +64,38 @@ def own_log(
     course = Course(
         judge=Judge(bundle),
         encode=encoded,
-        shown=_places_by_hour(shown),
+        shown=_places(shown),
         launch_window_days=settings.launch_window_days,
+        seed=seed,
     )
     with steps.step("replay the log", source.total) as told:
         found = lists(source, course, told)
-    return OwnLog(weighed(shown, found), dict(shown.left_out))
+    return OwnLog(weighed(shown, found, seed), dict(shown.left_out), source.told)
 
 
-def weighed(shown: Exposures, found: dict[int, Lists]) -> Log:
+def weighed(shown: Exposures, found: Mapping[Occasion, Lists], seed: int = 0) -> Log:
     """The rows with the bundle's probabilities and what it may expect."""
-    hour = np.floor(np.array(shown.time) / STEP_SECONDS).astype(np.int64)
-    place, unit = np.array(shown.place), np.array(shown.shopper)
-    reward = np.array(shown.reward)
+    occasions, place = _occasions(shown), np.array(shown.place)
+    reward, unit = np.array(shown.reward), np.array(shown.shopper)
     target, logit = np.zeros(len(shown)), np.full(len(shown), np.nan)
-    for row, (item, at) in enumerate(zip(shown.item, hour.tolist(), strict=True)):
+    for row, (item, at) in enumerate(zip(shown.item, occasions, strict=True)):
         there = found[at].items.get(item)
         if there is not None:
             logit[row] = found[at].logit[there]
             if place[row] < found[at].chance.shape[1]:
                 target[row] = found[at].chance[there, place[row]]
-    expected, baseline = _expected(found, hour, place, logit, reward, unit)
+    expected, baseline = _expected(found, occasions, place, logit, reward, unit, seed)
     return Log(reward, np.array(shown.propensity), target, expected, baseline, unit)
 
 
 def _expected(
-    found: dict[int, Lists], hour: Ints, place: Ints, logit: Floats, reward: Floats, unit: Ints
+    found: Mapping[Occasion, Lists],
+    occasions: Sequence[Occasion],
+    place: Ints,
+    logit: Floats,
+    reward: Floats,
+    unit: Ints,
+    seed: int,
 ) -> tuple[Floats, Floats]:
     """The reward expected of what was shown and of the bundle's lists, by a regression on score and
     place that has not seen the shopper."""
@@ -90,13 +104,13 @@ def _expected(
     folds = min(FOLDS, len(np.unique(unit)))
     if folds < 2:
         return expected, baseline
-    for train, test in GroupKFold(folds).split(x, groups=unit):
+    split = GroupKFold(folds, shuffle=True, random_state=seed)
+    for train, test in split.split(x, groups=unit):
         model = _fitted(x[train], reward[train])
         expected[test] = model(x[test])
-        known: dict[tuple[int, int], float] = {}
-        for row, at in zip(
-            test, zip(hour[test].tolist(), place[test].tolist(), strict=True), strict=True
-        ):
+        known: dict[tuple[Occasion, int], float] = {}
+        for row in test.tolist():
+            at = occasions[row], int(place[row])
             if at not in known:
                 known[at] = _of_lists(found[at[0]], at[1], model)
             baseline[row] = known[at]
@@ -125,12 +139,17 @@ def _inputs(logit: Floats, place: Ints) -> Floats:
     return np.column_stack([np.where(missing, 0.0, logit), missing, np.log1p(place)])
 
 
-def _places_by_hour(shown: Exposures) -> dict[int, int]:
-    """How many places were filled in each hour, as far as was logged."""
-    places: dict[int, int] = {}
-    for time, place in zip(shown.time, shown.place, strict=True):
-        hour = int(time // STEP_SECONDS)
-        places[hour] = max(places.get(hour, 0), place + 1)
+def _occasions(shown: Exposures) -> list[Occasion]:
+    """The hour and the board of each row."""
+    rows = zip(shown.time, shown.board, strict=True)
+    return [(int(time // STEP_SECONDS), board) for time, board in rows]
+
+
+def _places(shown: Exposures) -> dict[Occasion, int]:
+    """How many places were filled on each occasion, as far as was logged."""
+    places: dict[Occasion, int] = {}
+    for at, place in zip(_occasions(shown), shown.place, strict=True):
+        places[at] = max(places.get(at, 0), place + 1)
     return places
 
 

@@ -13,7 +13,7 @@ from streamer.replay.record import Source
 from streamer.replay.sources.log import open_input
 from streamer.replay.sources.merge import merged
 from streamer.replay.sources.opening import open_files
-from streamer.replay.sources.topics import TopicSource
+from streamer.replay.sources.topics import Span, TopicSource
 from streamer.settings import Settings
 from streamer.state.layout import DAY
 from streamer.toml_file import TomlFile
@@ -70,17 +70,18 @@ def _packaged(settings: Settings) -> Opened:
 def _retained(settings: Settings) -> Opened:
     """What the input topics retain."""
     source = TopicSource(settings)
-    return Opened(Accepted(source, settings), [], *_days(source))
+    return Opened(Accepted(source, settings), [], *_days(source.behaviour))
 
 
-def _days(source: Source) -> tuple[float, float]:
-    """Where the day begins on which a source does (seconds), and in how many days it ends."""
-    day_zero = source.start_time // DAY * DAY
-    return day_zero, (source.last_time - day_zero) / DAY
+def _days(acts: Source | Span) -> tuple[float, float]:
+    """A log begins and ends with the behaviour: where the day begins on which that does (seconds),
+    and in how many days it ends."""
+    day_zero = acts.start_time // DAY * DAY
+    return day_zero, (acts.last_time - day_zero) / DAY
 
 
 def _own(file: TomlFile[StudyForm], settings: Settings) -> Opened:
-    """The log begins and ends with the behaviour."""
+    """What the files hold."""
     of = file.given.log
     behaviour, catalogue = _files(file, "behaviour"), _files(file, "catalogue")
     mappings = {name: _mapping(file, f"{name}_mapping") for name in ("behaviour", "catalogue")}

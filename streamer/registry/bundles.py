@@ -33,6 +33,8 @@ SCHEMA = 2
 MANIFEST, TENSORS, CARD = "manifest.json", "tensors.safetensors", "README.md"
 CURVE = "learning.png"
 """The learning curve, where a bundle has one."""
+TOLD_NAMES = 10
+"""How many bundles are named to whoever asks for one that there is not."""
 KINDS = ("launch", "sentiment")
 Kind = Literal["launch", "sentiment"]
 Tensors = Mapping[str, NDArray[np.generic]]
@@ -134,8 +136,17 @@ def files_of(store: Path, name: str) -> dict[str, bytes]:
     folder = _folder(store, name)
     try:
         return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
+    except FileNotFoundError:
+        raise BundleError(f"there is no bundle {name} in {store}; {_there(store)}") from None
     except OSError as error:
         raise BundleError(f"bundle {name} can't be read: {error.strerror or error}") from None
+
+
+def _there(store: Path) -> str:
+    """Which bundles there are, in words; of many, the last."""
+    found = names(store)
+    more = f" and {len(found) - TOLD_NAMES:,} more" if len(found) > TOLD_NAMES else ""
+    return f"there are: {', '.join(found[-TOLD_NAMES:]) or 'none'}{more}"
 
 
 def names(store: Path) -> list[str]:

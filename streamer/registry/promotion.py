@@ -21,7 +21,8 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
     Raises BundleError if it is damaged, has another schema or is no predictor of this streamer's;
     and, unless forced, if it goes with another encoder than the one in use, tells another success,
     or is worse (gate.py).
-    What was forced is kept in the history.
+    What was forced is kept in the history. In the place of one that can't be used, of which nothing
+    can be told, it counts as no further behind the best than that.
     """
     with pointer.locked(store):
         candidate = usable(store, name)
@@ -33,7 +34,7 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
         against = tuple(objections(candidate, incumbent, behind)) if incumbent else ()
         if against and not force:
             raise BundleError(f"{name} is not promoted: {'; '.join(against)} (--force overrules)")
-        now = 0.0
+        now = 0.0 if against else behind
         if incumbent and not against:
             now = gate.behind_best(candidate, incumbent, behind)
         return _changed(store, candidate.slot, name, before, why, by, overruled=against, behind=now)
@@ -122,10 +123,12 @@ def add(store: Path, source: Path) -> list[str]:
 
 def _take_over(store: Path, origin: Path) -> None:
     with pointer.locked(store):
+        changes = pointer.history(origin)
         for slot, name in pointer.in_use(origin).items():
             if pointer.current(store, slot) is None:
                 usable(store, name)
-                _changed(store, slot, name, None, f"in use at {origin}", "")
+                behind = pointer.behind(changes, slot, name)
+                _changed(store, slot, name, None, f"in use at {origin}", "", behind=behind)
 
 
 def _changed(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from streamer.records import everything
 from streamer.settings import Settings
 from streamer.topology import USER_BEHAVIOUR
 from tests.faults.servers import Kafka
@@ -53,3 +54,12 @@ def test_a_mark_is_no_event_that_waits(kafka: Kafka, redis_url: str, tmp_path: P
             assert metric([worker.port], "streamer_lag_records") == 0
         assert worker.child.alive
         assert metric([worker.port], "streamer_stalls_total") == 0
+
+
+def test_what_is_read_to_the_end_of_a_log_ends_at_a_mark(kafka: Kafka, redis_url: str) -> None:
+    settings = own_group(kafka.address, redis_url)
+    for _ in range(TRANSACTIONS):
+        asyncio.run(sell(settings))
+    assert (
+        len(list(everything(settings.broker, settings.topic(USER_BEHAVIOUR.name)))) == TRANSACTIONS
+    )

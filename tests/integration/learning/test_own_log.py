@@ -8,22 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from streamer import registry
+from streamer.cli import app
 from streamer.errors import ConfigurationError
 from streamer.judge import Judge
-from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, lists
+from streamer.launch.boards import EVERYTHING
+from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, Occasion, lists
 from streamer.learning.exposures import Hope
-from streamer.learning.offpolicy import ESTIMATORS, evaluate
+from streamer.learning.offpolicy import ESTIMATORS, Log, evaluate
 from streamer.learning.own_log import own_log
 from streamer.replay.player import Player
 from streamer.replay.record import Source
 from streamer.replay.sources.log import open_log
 from streamer.replay.sources.topics import TopicSource
 from streamer.settings import Settings
+from streamer.topology import USER_BEHAVIOUR
 from tests.support.bundles import SHIPPED
+from tests.support.logs import write
 from tests.support.processes import call, own_group
 from tests.support.steps import SilentSteps
 
@@ -47,12 +53,13 @@ class Shop:
     def source(self) -> Source:
         return open_log([self.behaviour], self.catalogue)
 
-    def truth(self, found: dict[int, Lists], hours: np.ndarray, places: np.ndarray) -> float:
+    def truth(self, found: dict[Occasion, Lists], hours: np.ndarray, places: np.ndarray) -> float:
         """What the bundle's lists earn, were they shown instead."""
         earned = []
         for hour, place in zip(hours.tolist(), places.tolist(), strict=True):
-            rows = [int(name.removeprefix("item-")) for name in found[hour].items]
-            earned.append(found[hour].chance[:, place] @ self.chance[rows, place])
+            there = found[hour, EVERYTHING]
+            rows = [int(name.removeprefix("item-")) for name in there.items]
+            earned.append(there.chance[:, place] @ self.chance[rows, place])
         return float(np.mean(earned))
 
 
@@ -118,7 +125,7 @@ def test_the_estimates_cover_what_the_bundles_lists_would_have_earned(shop: Shop
     course = Course(
         Judge(bundle),
         lambda _: (),
-        {int(hour): PLACES for hour in np.unique(hours)},
+        {(int(hour), EVERYTHING): PLACES for hour in np.unique(hours)},
         settings.launch_window_days,
     )
     told: list[int] = []
@@ -156,15 +163,44 @@ def test_the_topics_hold_the_same_log(
 ) -> None:
     settings = own_group(broker_address, redis_url, model_store=SHIPPED)
     asyncio.run(Player(shop.source, settings).play())
+    unreadable = [(b"k", b"\xc1"), (b"k", None), (None, msgpack.packb({"time": START}))]
+    timeless = msgpack.packb({"item_id": "item-1", "type": "view", "time": float("nan")})
+    asyncio.run(write(settings, USER_BEHAVIOUR.name, [*unreadable, (b"item-1", timeless)]))
     there = TopicSource(settings)
-    assert there.total == shop.source.total
+    assert there.total == shop.source.total + 4
     bundle = registry.active(SHIPPED)
-    found, same = (
-        own_log(source, bundle, HOPE, settings, SilentSteps(), texts=False).log
+    of_files, of_topics = (
+        own_log(source, bundle, HOPE, settings, SilentSteps(), texts=False)
         for source in (shop.source, there)
     )
+    assert not of_files.refused
+    for counted in ("1 undecodable", "1 empty", "1 invalid", "1 time"):
+        assert counted in of_topics.refused
+    found, same = of_files.log, of_topics.log
     np.testing.assert_array_equal(np.sort(found.reward), np.sort(same.reward))
     assert found.target.sum() == pytest.approx(same.target.sum(), rel=0.05)
+
+
+def test_lists_and_folds_are_drawn_by_the_seed(shop: Shop) -> None:
+    bundle, settings = registry.active(SHIPPED), Settings()
+
+    def weighed(seed: int) -> Log:
+        steps = SilentSteps()
+        return own_log(shop.source, bundle, HOPE, settings, steps, texts=False, seed=seed).log
+
+    one, again, other = weighed(1), weighed(1), weighed(2)
+    np.testing.assert_array_equal(one.expected, again.expected)
+    assert (one.target != other.target).any()
+    assert (one.expected != other.expected).any()
+
+
+def test_files_and_topics_are_not_one_log(shop: Shop) -> None:
+    for arguments in ([str(shop.behaviour)], ["--catalogue", str(shop.catalogue)]):
+        done = CliRunner().invoke(app, ["offpolicy", *arguments, "--topics"])
+        assert isinstance(done.exception, ConfigurationError)
+        assert "leave out" in str(done.exception)
+    alone = CliRunner().invoke(app, ["offpolicy", "--catalogue", str(shop.catalogue)])
+    assert "give its files" in str(alone.exception)
 
 
 def test_a_broker_without_a_log_is_told(broker_address: str, redis_url: str) -> None:

@@ -33,6 +33,7 @@ from streamer.settings import Settings, load
 from streamer.state.connection import connected
 from streamer.state.features import FEATURES
 from streamer.state.keys import Keys
+from streamer.state.layout import DAY
 from streamer.state.store import Store
 from tests.support.bundles import shipped_store
 from tests.support.own_shop import OwnShop, own_shop
@@ -168,17 +169,22 @@ def test_a_worker_serves_what_was_measured(trained: tuple[Bundle, Result], found
     assert measured == pytest.approx(bundle.manifest["metrics"]["auc.age_1d"], abs=0.005)
 
 
-def test_the_topics_hold_the_same_log(
-    shop: OwnShop, found: Survey, broker_address: str, redis_url: str
-) -> None:
+def test_the_topics_hold_the_same_log(shop: OwnShop, broker_address: str, redis_url: str) -> None:
+    """Also where an item is much older than the behaviour, and another is changed after it."""
+    items = [json.loads(line) for line in (shop.folder / "items.jsonl").read_text().splitlines()]
+    old = items[0] | {"item_id": "old", "event_id": "old", "time": items[0]["time"] - 400 * DAY}
+    late = items[0] | {"event_id": "late", "time": items[-1]["time"] + 40 * DAY}
+    shop.write("all.jsonl", [old, *items, late])
     settings = own_group(broker_address, redis_url)
-    files = open_log([shop.folder / "behaviour.jsonl"], shop.folder / "items.jsonl")
+    files = open_log([shop.folder / "behaviour.jsonl"], shop.folder / "all.jsonl")
     asyncio.run(Player(files, settings).play())
     text = shop.study.read_text()
-    behind = shop.folder / "topics.toml"
+    before, behind = shop.folder / "files.toml", shop.folder / "topics.toml"
+    before.write_text(text.replace("items.jsonl", "all.jsonl"))
     behind.write_text("[log]\ntopics = true\n" + text[text.index("[launches]") :])
-    there = survey(open_study(behind, settings))
+    found, there = (survey(open_study(study, settings)) for study in (before, behind))
     assert there.study.launches == found.study.launches
+    assert there.study.period == found.study.period
     assert there.events == found.events
     assert there.outcomes.labels() == found.outcomes.labels()
     assert len(there.reviews) == len(found.reviews)

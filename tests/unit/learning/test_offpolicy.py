@@ -112,6 +112,17 @@ def test_two_actions_are_as_good_as_all_of_them(data: st.DataObject) -> None:
     np.testing.assert_allclose(offpolicy._values(estimators, log), expected, rtol=1e-9, atol=1e-12)
 
 
+def test_weights_average_one_unless_the_log_is_of_something_else() -> None:
+    assert not simulated(4000, UNIFORM, KEEN, 6).doubtful
+    wrong = simulated(4000, UNIFORM, KEEN / 2, 6)
+    assert wrong.mean_weight[0] == pytest.approx(0.5, abs=0.05)
+    assert wrong.doubtful
+    few = simulated(20, UNIFORM, KEEN / 2, 6)
+    assert few.mean_weight[1] > wrong.mean_weight[1]
+    again = wrong.at(np.repeat(np.arange(len(wrong)), 100))
+    assert again.mean_weight == pytest.approx(wrong.mean_weight)
+
+
 def test_rows_of_one_shopper_go_together() -> None:
     """A hundred times the same row is one observation, and the interval says so."""
     log = simulated(60, UNIFORM, KEEN, 4)
@@ -158,7 +169,7 @@ def test_a_click_counts_for_the_last_impression_before_it_and_only_for_a_while()
         [
             act("impression", "a", 0.0, propensity=0.5, position=3),
             act("impression", "a", 10.0, propensity=0.25),
-            act("impression", "a", 10.0, "other", propensity=0.25),
+            act("impression", "a", 10.0, "other", propensity=0.25, board="Kitchen"),
             act("click", "a", 50.0),
             act("purchase", "a", 60.0, "other"),
             act("impression", "b", 100.0, propensity=0.1),
@@ -169,6 +180,7 @@ def test_a_click_counts_for_the_last_impression_before_it_and_only_for_a_while()
     assert found.place == [2, 0, 0, 0]
     assert found.propensity == [0.5, 0.25, 0.25, 0.1]
     assert found.shopper == [0, 0, 1, 0]
+    assert found.board == ["all", "all", "Kitchen", "all"]
 
 
 def test_what_was_shown_without_a_propensity_is_left_out_and_takes_its_clicks_with_it() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 
 from streamer.cli import main
 from streamer.registry import bundles
@@ -68,6 +69,35 @@ def test_list_tells_what_is_in_use_how_good_it_is_and_what_is_damaged(models: Ty
     assert "0.9000" in line
 
 
+def test_names_are_told_whole_where_nobody_looks(
+    models: Type, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    write_bundle(store, name := "launch-" + 90 * "x", 2, **measured(0.92))
+    models("promote", name, "--why", "w" * 90)
+    for command in ("list", "history"):
+        (line,) = [line for line in models(command)[1].splitlines() if name in line]
+        assert "…" not in line
+
+
+@pytest.mark.parametrize("chars", [27, 90])
+def test_a_narrow_terminal_cuts_no_name(
+    models: Type, store: Path, monkeypatch: pytest.MonkeyPatch, chars: int
+) -> None:
+    """It stays whole, or is folded where it would leave no room for anything else."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    name = "x" * chars
+    write_bundle(store, name, 2, **measured(0.92))
+    models("promote", name)
+    for command in ("list", "history"):
+        printed = models(command)[1]
+        assert "…" not in printed
+        assert max(map(len, Text.from_ansi(printed).plain.splitlines())) <= 81
+        assert Text.from_ansi(printed).plain.count("x") == chars
+        assert (name in printed) == (chars == 27)
+
+
 def test_show_prints_the_card_and_where_it_comes_from(models: Type) -> None:
     code, printed, _ = models("show", "new")
     assert code == 0
@@ -113,7 +143,9 @@ def test_promote_rollback_and_history_tell_one_story(models: Type) -> None:
     [
         (["promote", "bad"], 7, "bundle bad is damaged: README.md does not match its hash"),
         (["promote", "bad", "--force", "--why", "x"], 7, "bundle bad is damaged"),
-        (["promote", "none"], 7, "bundle none can't be read: No such file"),
+        (["promote", "none"], 7, "there is no bundle none in "),
+        (["show", "none"], 7, "; there are: bad, new, old"),
+        (["show", "none", "--store", "."], 7, "there is no bundle none in .; there are: none"),
         (["promote", "old"], 7, "old is in use already"),
         (["promote", "new", "--force"], 2, "--force needs a reason for the history: --why"),
         (["rollback"], 7, "nothing to go back to"),
@@ -158,7 +190,7 @@ def test_verify_tells_good_from_bad_and_what_is_missing(models: Type, store: Pat
     (store / ".new-half-1").mkdir()
     code, printed, _ = models("verify")
     assert code == 8
-    assert "✗ bundle old can't be read: No such file" in printed
+    assert "✗ there is no bundle old in" in printed
     assert "✗ bundle bad is damaged" in printed
     assert "half-written" in printed
 

@@ -132,7 +132,7 @@ NOT_A_NUMBER = random_predictor().weights2 * np.float32("nan")
         (of_another_schema, "has schema 1, this streamer reads 2"),
         (of_other_features, "was made for other features"),
         (of_another_definition, "learnt views by another definition"),
-        (lambda store: None, "bundle new can't be read: No such file"),
+        (lambda store: None, "there is no bundle new in"),
     ],
 )
 @pytest.mark.parametrize("force", [False, True])
@@ -194,6 +194,21 @@ def test_who_goes_back_is_as_far_behind_as_before(store: Path) -> None:
     rollback(store)
     assert "worse on average" in refusal(store, "worse-still", 0.8988)
     assert refusal(store, "as-bad", 0.8994) == ""
+
+
+def test_a_damaged_bundle_in_use_makes_nobody_forget_how_far_behind_it_was(store: Path) -> None:
+    assert refusal(store, "worse", 0.8994) == ""
+    (store / "worse" / bundles.CARD).write_text("changed")
+    assert refusal(store, "as-bad", 0.8994) == ""
+    assert "worse on average" in refusal(store, "worse-still", 0.8988)
+
+
+def test_a_store_that_is_taken_over_is_as_far_behind_as_it_was(store: Path, tmp_path: Path) -> None:
+    assert refusal(store, "worse", 0.8994) == ""
+    taken = tmp_path / "taken"
+    add(taken, store)
+    assert in_use(taken) == "worse"
+    assert "worse on average" in refusal(taken, "worse-still", 0.8988)
 
 
 def test_what_is_forced_is_what_others_are_measured_by_from_then_on(store: Path) -> None:
