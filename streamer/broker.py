@@ -163,17 +163,18 @@ async def known_log_ends(
     consumer = AIOKafkaConsumer(
         bootstrap_servers=broker, fetch_max_wait_ms=20, request_timeout_ms=request_timeout_ms
     )
+    starting = asyncio.create_task(consumer.start())
     ends: dict[tuple[str, int], int] = {}
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await consumer.start()
+                await asyncio.shield(starting)
                 consumer.assign(places)
                 await _take_ends(consumer, set(places), ends)
     except AioKafkaError as error:
         raise BrokerUnavailable(f"Kafka at {broker} does not answer ({error!r})") from None
     finally:
-        await _stop(consumer)
+        await _stop(consumer, starting)
     return ends
 
 
@@ -189,9 +190,13 @@ async def _take_ends(
             left.discard(place)
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """aiokafka lets the end of a fetch that it has cancelled itself through to whoever stops it,
-    and leaves its client open then."""
+async def _stop(consumer: AIOKafkaConsumer, starting: asyncio.Task[None]) -> None:
+    """A start that is cancelled leaves open the connection that it was making: it is let come to its
+    end. And aiokafka lets the end of a fetch that it has cancelled itself through to whoever stops
+    it, and leaves its client open then."""
+    await asyncio.wait([starting])
+    with suppress(AioKafkaError, asyncio.CancelledError):
+        starting.result()
     try:
         await consumer.stop()
     except asyncio.CancelledError:

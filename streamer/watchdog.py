@@ -81,7 +81,8 @@ class Watchdog:
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._over.wait(self.interval_seconds):
             if stalled := self.look():
-                self._tell(stalled)
+                with suppress(Exception):  # There may be nowhere left to tell it.
+                    self._tell(stalled)
                 self._end(loop, Stalled(f"{stalled} has not moved for {self._limit_seconds:.0f} s"))
                 return
 

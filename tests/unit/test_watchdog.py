@@ -77,6 +77,26 @@ def test_an_app_fails_whose_loop_runs(left: list[BaseException | None]) -> None:
     assert not left
 
 
+def test_an_app_fails_though_there_is_nowhere_left_to_tell_it(
+    left: list[BaseException | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(watchdog.log, "critical", closed)
+    app = App()
+
+    async def scenario() -> None:
+        with Watchdog(app, 0.03) as dog:
+            async with asyncio.timeout(10.0):
+                while not app.failure:
+                    dog.show({"a": 1.0})
+                    await asyncio.sleep(dog.interval_seconds / 2)
+
+    asyncio.run(scenario())
+    assert isinstance(app.failure, Stalled)
+
+
 @pytest.mark.parametrize("failed", [None, StoreEmpty("it is gone")])
 def test_a_stall_does_not_hide_what_the_app_has_failed_with(
     left: list[BaseException | None],
