@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from streamer.cli import active, evaluate_recommend
-from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Report, StudyFile
+from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.settings import load
 

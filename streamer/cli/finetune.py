@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamer.cli.learn import ProgressSteps, in_use
+from streamer.cli.learn import in_use
 from streamer.cli.options import Report, StudyFile
+from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.settings import load
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from streamer.cli.options import Report, StudyFile
+from streamer.cli.progress import ProgressSteps
 from streamer.errors import BundleError, ConfigurationError
 from streamer.settings import load
 
@@ -32,24 +29,6 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: streamer tune --trials 40, then streamer train --tuned runs/tuned.json; "
         "streamer tune --study study.toml"
     )(tune)
-
-
-class ProgressSteps:
-    """Steps of long work as progress bars on stderr."""
-
-    @contextmanager
-    def step(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
-        columns = (
-            TextColumn("{task.description:<24}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task(name, total=total)
-            yield lambda done: progress.update(task, completed=done)
-            progress.update(task, completed=total)
 
 
 class Of(StrEnum):

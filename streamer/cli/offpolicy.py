@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamer.cli.learn import ProgressSteps
 from streamer.cli.options import Broker, Report
+from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.settings import load
 
