@@ -84,6 +84,9 @@ def run(settings: Settings, plan: Plan, say: Say) -> Results:
             raise ConfigurationError("--plot draws what --paced-seconds 0 leaves out")
         drawable()
         writable(plan.plot)
+    names = [name for name, _ in _peers(plan, Path())]
+    if unknown := sorted(plan.only - set(names)):
+        raise ConfigurationError(f"no peer {', '.join(unknown)}; there are: {', '.join(names)}")
     results = Results("bench pipeline", {**plan.as_dict(), "partitions": settings.partitions})
     data = journey(plan.events)
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name:

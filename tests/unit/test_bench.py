@@ -189,6 +189,11 @@ def test_ours_always_takes_part_beside_the_peers_that_were_asked_for() -> None:
     assert [c.name for c in chosen(plan, Path(), lambda _: None)] == ["streamer", "faust_take"]
 
 
+def test_a_peer_that_there_is_not_is_told_before_anything_is_measured() -> None:
+    done = CliRunner().invoke(app, ["bench", "pipeline", "--only", "spark"])
+    assert "no peer spark; there are: two_processes, bare_aiokafka" in str(done.exception)
+
+
 def test_peers_that_are_not_here_are_left_out_with_a_line_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
