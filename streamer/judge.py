@@ -94,7 +94,7 @@ class Judge:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.explainer = Explainer(bundle.predictor)
-        self._read = actions_read(bundle.predictor)
+        self._actions = [ACTIONS[kind] for kind in actions_read(bundle.predictor)]
         self.packer = ScorePacker(bundle.name, bundle.predictor.names, self.explainer.phrases)
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
@@ -113,7 +113,7 @@ class Judge:
     def _block(self, items: Touched, kin: KinTable, now: float) -> tuple[Scores, Ints]:
         """The scores of a few items, and the phrases of their reasons."""
         seen = features(items, kin, now, self.bundle.encoder, self.bundle.dimensions)
-        stage = stages(actions(items)[:, self._read].sum(axis=1))
+        stage = stages(items.x[:, self._actions].sum(axis=1))
         scores = self.bundle.predictor.score(seen.x, seen.content, stage)
         weights = self.explainer.weights(scores)
         return scores, self.explainer.top(seen.x, seen.described, weights)

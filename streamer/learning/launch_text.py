@@ -29,9 +29,8 @@ from streamer.learning.metrics import Interval, auc
 from streamer.learning.pooled import pooled_tokens
 from streamer.learning.steps import Steps, summing
 from streamer.learning.study import Study
-from streamer.learning.tensorboard import Board
 from streamer.learning.tunable import Tunable
-from streamer.learning.tuning import Examples, TuneOptions, Tuner, balanced, passes, steps
+from streamer.learning.tuning import Examples, TuneOptions, balanced, steps, tuned
 from streamer.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -182,12 +181,7 @@ def _tuned(
         say("AUC: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
         return found | {"dev": found["auc/launches/dev"]}
 
-    with Board(run) as board:
-        tuner = Tuner(tunable, taught, options, judge, run, board.add)
-        if resume and tuner.resume():
-            say(f"goes on in epoch {tuner.progress.epoch + 1}, batch {tuner.progress.batch}")
-        with watch.step(f"fine-tune ({options.method})", passes(taught, options)) as told:
-            tuner.run(told)
+    tuned(tunable, taught, options, judge, run, watch, say, resume=resume)
     return tunable
 
 

@@ -25,9 +25,8 @@ from streamer.learning.metrics import auc
 from streamer.learning.pooled import pooled_tokens
 from streamer.learning.sentiment_head import threshold
 from streamer.learning.steps import Steps
-from streamer.learning.tensorboard import Board
 from streamer.learning.tunable import Tunable
-from streamer.learning.tuning import Examples, TuneOptions, Tuner, balanced, passes, steps
+from streamer.learning.tuning import Examples, TuneOptions, Tuner, balanced, steps, tuned
 from streamer.registry.bundles import CURVE
 from streamer.settings import Settings
 
@@ -59,14 +58,9 @@ def tune(
     torch.manual_seed(options.seed)
     tunable = Tunable(weights, options.method, options.rank, steps(examples, options))
     look = _Look(weights, sets, settings.encoder_batch_tokens, run, say)
-    with Board(run) as board:
-        tuner = Tuner(tunable, examples, options, look, run, board.add)
-        if resume and tuner.resume():
-            say(f"goes on in epoch {tuner.progress.epoch + 1}, batch {tuner.progress.batch}")
-        with watch.step(f"fine-tune ({options.method})", passes(examples, options)) as told:
-            epochs = tuner.run(told)
+    tuner = tuned(tunable, examples, options, look, run, watch, say, resume=resume)
     learnt = _learnt(tunable, look, options, tuner)
-    picture = curve.draw([epochs])
+    picture = curve.draw([tuner.progress.epochs])
     (run / CURVE).write_bytes(picture)
     baseline = frozen(encoder, [each.of for each in sets], settings.encoder_batch_tokens, watch)
     whole = Learnt(**{**_fields(learnt), "picture": picture})

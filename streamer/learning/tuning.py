@@ -20,6 +20,8 @@ from streamer.encoding.tokenizer import Tokens
 from streamer.learning import checkpoints
 from streamer.learning.curve import Epoch
 from streamer.learning.device import device, half, scaler
+from streamer.learning.steps import Steps
+from streamer.learning.tensorboard import Board
 from streamer.learning.tunable import Method, Tunable
 
 Floats = NDArray[np.float64]
@@ -224,6 +226,27 @@ class Tuner:
 
     def _identity(self) -> str:
         return checkpoints.identity(self.options, self.examples.tokens, self.examples.label)
+
+
+def tuned(
+    model: Tunable,
+    examples: Examples,
+    options: TuneOptions,
+    judge: Judge,
+    run: Path,
+    watch: Steps,
+    say: Callable[[str], None],
+    *,
+    resume: bool,
+) -> Tuner:
+    """Fine-tunes the model, or goes on with it, and keeps in ``run`` what it comes to."""
+    with Board(run) as board:
+        tuner = Tuner(model, examples, options, judge, run, board.add)
+        if resume and tuner.resume():
+            say(f"goes on in epoch {tuner.progress.epoch + 1}, batch {tuner.progress.batch}")
+        with watch.step(f"fine-tune ({options.method})", passes(examples, options)) as told:
+            tuner.run(told)
+    return tuner
 
 
 def balanced(label: Labels) -> Floats:
