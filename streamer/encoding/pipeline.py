@@ -7,7 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 
 from streamer.encoding.batcher import Batcher, LaneKey, Limits, Priority
 from streamer.encoding.cache import Cache, Encoded
@@ -20,6 +22,17 @@ from streamer.encoding.work import Request, Work
 from streamer.errors import BadEvent, Stalled, StreamerError
 
 PREPARE_TEXTS = 256
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A thread that encodes: the batch that it is at, and since when."""
+
+    batch: list[Work]
+    began: float = field(default_factory=time.monotonic)
+
+    def begin(self, batch: list[Work]) -> None:
+        self.batch, self.began = batch, time.monotonic()
 
 
 class Pipeline:
@@ -42,7 +55,7 @@ class Pipeline:
         self.failure: StreamerError | None = None
         self._cache, self._observer = cache, observer
         self._timeout = forward_timeout_seconds
-        self._batcher = Batcher[Work](limits)
+        self._batcher, self._batching = Batcher[Work](limits), Lock()
         self._inbox = {priority: deque[Request]() for priority in Priority}
         self._outstanding: set[Request] = set()
         self._underway: dict[bytes, Work] = {}
@@ -50,6 +63,7 @@ class Pipeline:
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads: set[ThreadPoolExecutor] = set()
         self._preparing = ThreadPoolExecutor(1)
+        self._stopping = False
 
     def start(self) -> None:
         self._run(self._prepare, self._preparing)
@@ -79,6 +93,7 @@ class Pipeline:
     async def stop(self) -> None:
         """Lets running batches end, and what was answered reach the cache; requests that are left
         are cancelled."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -137,38 +152,56 @@ class Pipeline:
                 twin.requests.append(request)
             else:
                 self._underway[result.key] = result
-                self._batcher.add(LaneKey(result.priority, (model, result.kind)), result)
+                with self._batching:
+                    self._batcher.add(LaneKey(result.priority, (model, result.kind)), result)
         self._gathered.set()
 
     async def _forward(self, encoder: Encoder, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         while self.encoder is encoder:
-            batch = await self._next_batch()
-            started = time.monotonic()
-            running = loop.run_in_executor(
-                thread, forward, batch[0].model, batch, self._observer.split
-            )
-            try:
-                results = await asyncio.wait_for(running, self._timeout)
-            except TimeoutError:
-                raise Stalled(
-                    f"a forward pass of {len(batch)} texts hangs for {self._timeout:.0f} s; "
-                    "restart the encoder"
-                ) from None
-            self._settle(batch, results, time.monotonic() - started)
+            stream = _Stream(await self._next_batch())
+            running = loop.run_in_executor(thread, self._encode, encoder, stream, loop)
+            while not running.done():
+                patience = self._timeout - (time.monotonic() - stream.began)
+                if patience <= 0:
+                    raise Stalled(
+                        f"a forward pass of {len(stream.batch)} texts hangs for "
+                        f"{self._timeout:.0f} s; restart the encoder"
+                    )
+                await asyncio.wait([running], timeout=patience)
+            running.result()
+
+    def _encode(self, encoder: Encoder, stream: _Stream, loop: asyncio.AbstractEventLoop) -> None:
+        """On a stream's thread: a batch, and as long as others are ready, these, without waiting for
+        the event loop in between."""
+        batch: list[Work] | None = stream.batch
+        while batch and not self._stopping:
+            stream.begin(batch)
+            results = forward(batch[0].model, batch, self._observer.split)
+            seconds = time.monotonic() - stream.began
+            loop.call_soon_threadsafe(self._settle, batch, results, seconds)
+            batch = self._ready_batch() if self.encoder is encoder else None
+
+    def _ready_batch(self) -> list[Work] | None:
+        with self._batching:
+            taken = self._batcher.take(time.monotonic())
+        return taken[1] if taken else None
 
     async def _next_batch(self) -> list[Work]:
-        while (taken := self._batcher.take(now := time.monotonic())) is None:
+        while (batch := self._ready_batch()) is None:
             self._gathered.clear()
-            ready = self._batcher.ready_at()
+            with self._batching:
+                ready = self._batcher.ready_at()
             try:
-                async with asyncio.timeout(None if ready is None else ready - now):
+                async with asyncio.timeout(None if ready is None else ready - time.monotonic()):
                     await self._gathered.wait()
             except TimeoutError:
                 pass
-        return taken[1]
+        return batch
 
     def _settle(self, batch: Sequence[Work], results: Sequence[Result], seconds: float) -> None:
+        if self._stopping:
+            return
         tokens = sum(work.length for work in batch)
         padded = batch[0].model.backend.padded
         computed = max(work.length for work in batch) * len(batch) if padded else tokens
