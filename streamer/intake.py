@@ -19,6 +19,7 @@ from streamer.settings import Settings
 from streamer.state.batch import Range
 from streamer.state.catalogue import tie_order
 from streamer.state.duplicates import DuplicateWindow
+from streamer.state.listing import Listing
 from streamer.topology import NEW_ITEMS
 from streamer.validity import Limits
 
@@ -197,9 +198,14 @@ def review_text(event: Behaviour, text_id: str) -> Text:
     )
 
 
+def words(item: NewItem | Listing) -> str:
+    """An item's title and description as one text."""
+    return f"{item.title}. {item.description}" if item.description else item.title
+
+
 def description_text(event: NewItem, event_id: str) -> Text:
     """An item's title and description as a text for the inference worker."""
-    text = f"{event.title}. {event.description}" if event.description else event.title
+    text = words(event)
     return Text(
         item_id=event.item_id,
         kind="description",

@@ -17,7 +17,8 @@ relatives and reviews. `scripts.py` writes that Lua merge from this same descrip
 
 To change the fields, raise ``schema`` and add (old schema, old fields in their order) to ``older``:
 a stored record of that schema is carried over by field name, with the identity for what it did not
-have: in Redis when it is next touched, here when it is read. Lists stay as they are.
+have: in Redis when it is next touched there, here when it is read. Lists stay as they are. How a
+record of an item is stored is told in `records.py`; heads of the others are stored as they are.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ def decayed_name(signal: str, half_life: float) -> str:
 
 ITEM = Layout(
     name="item",
-    schema=2,
+    schema=3,
     least=("first_time", "first_purchase_time"),
     greatest=("last_purchase_time", "last_time"),
     sums=(

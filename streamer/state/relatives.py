@@ -19,6 +19,7 @@ from streamer.state.known import NOTHING, Facts, Families, beside
 from streamer.state.layout import ITEM, KIN, MONTH, decayed_name
 from streamer.state.merge import merge_rows
 from streamer.state.phases import open_ranges, run_phase
+from streamer.state.records import Records
 from streamer.state.store import KinCall, RangeCall, Reply, Store
 from streamer.state.table import ItemTable
 from streamer.state.touched import Touched
@@ -169,4 +170,4 @@ def _debut(facts: Facts, early: bytes | None) -> list[Floats]:
     launch[KIN.index[decayed_name("launches", MONTH)]] = 1
     if early is None:
         return [launch]
-    return [launch, np.frombuffer(early, ITEM.head, 1)["x"][0, _COLUMNS]]
+    return [launch, Records.unpacked([early]).x[0, _COLUMNS]]
