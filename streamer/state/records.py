@@ -40,7 +40,7 @@ class Records:
     def empty(cls, count: int) -> Records:
         """Records of items that nothing has happened to."""
         return cls(
-            np.tile(ITEM.identity, (count, 1)),
+            ITEM.identities(count),
             np.zeros((count, len(LISTS)), np.uint16),
             np.full((count, WIDTH), EMPTY, np.uint32),
         )
@@ -61,7 +61,8 @@ class Records:
         heads["etag"], heads["schema"] = etag, ITEM.schema
         heads["counts"], heads["x"] = self.counts, self.x
         ends = np.cumsum(self.counts.sum(axis=1, dtype=np.int64))
-        return Packed(heads, self.slots[filled(self.counts)].astype("<u4"), ends)
+        members = self.slots[self.slots != EMPTY].astype("<u4", copy=False)
+        return Packed(heads, members, ends)
 
     def __len__(self) -> int:
         return len(self.x)
