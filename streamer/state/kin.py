@@ -65,13 +65,11 @@ class KinTable:
         return rows
 
     def _places(self, families: Families) -> Ints:
-        numbers, first, item = np.unique(families.numbers, return_index=True, return_inverse=True)
-        asked = numbers.tolist()
-        new = [place for place, number in enumerate(asked) if number not in self._family]
+        numbers = families.numbers.tolist()
+        new = {n: place for place, n in enumerate(numbers) if n not in self._family}
         if new:
-            self._register([families.known[place].family for place in first[new].tolist()])
-        places = np.array([self._family[number] for number in asked], np.int64)
-        return places[item]
+            self._register([families.known[place].family for place in new.values()])
+        return np.fromiter(map(self._family.__getitem__, numbers), np.int64, len(numbers))
 
     def _register(self, families: Sequence[Family]) -> None:
         for family in families:
@@ -100,8 +98,9 @@ class KinTable:
                 rows[place] = self._crowded.get(int(hashed[place]), _UNKNOWN)
         return rows
 
-    def name(self, row: int) -> str:
-        return self._names[row]
+    def names(self, rows: Ints) -> list[str]:
+        """The ids of the relatives in these rows."""
+        return [self._names[row] for row in rows.tolist()]
 
     def put(self, ids: Sequence[str], entries: Sequence[bytes | None]) -> None:
         """Takes in records just read or written; None stands for a relative without a record."""
@@ -109,10 +108,11 @@ class KinTable:
         if new:
             self._add(new)
         rows = np.fromiter(map(self._row.__getitem__, ids), np.int64, len(ids))
-        present = [place for place, entry in enumerate(entries) if entry is not None]
-        records = b"".join(KIN.current(entry for entry in entries if entry is not None))
-        self._x[rows[present]] = np.frombuffer(records, KIN.head)["x"]
         self._read_at[rows] = time.monotonic()
+        found = [entry for entry in entries if entry is not None]
+        if len(found) < len(entries):
+            rows = rows[[entry is not None for entry in entries]]
+        self._x[rows] = np.frombuffer(b"".join(KIN.current(found)), KIN.head)["x"]
 
     def _add(self, new: Sequence[str]) -> None:
         for kin in new:
@@ -150,7 +150,7 @@ class KinTable:
         asked[rows] = asked[self._family_rows[places]] = True
         asked[_UNKNOWN] = False
         old = asked & (self._read_at < time.monotonic() - MAX_AGE_SECONDS)
-        return [*missing, *(self._names[row] for row in np.flatnonzero(old).tolist())]
+        return [*missing, *self.names(np.flatnonzero(old))]
 
     def _missing(self, places: Ints) -> set[str]:
         if not self._incomplete:

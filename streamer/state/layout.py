@@ -82,18 +82,14 @@ class Layout:
         """The half-life in seconds of each decayed column, in column order."""
         return np.array([h for h, signals in self.decayed for _ in signals])
 
-    @property
+    @cached_property
     def decayed_slice(self) -> slice:
         return slice(len(self.fields) - len(self.half_lives), len(self.fields))
 
     @cached_property
-    def decaying(self) -> tuple[tuple[float, slice], ...]:
-        """Each half-life in seconds with its columns."""
-        found, start = [], self.decayed_slice.start
-        for half_life, signals in self.decayed:
-            found.append((half_life, slice(start, start + len(signals))))
-            start += len(signals)
-        return tuple(found)
+    def decaying(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different half-lives in seconds, and of each decayed column the place of its own."""
+        return np.unique(self.half_lives, return_inverse=True)
 
     @cached_property
     def stamp(self) -> bytes:
@@ -105,7 +101,7 @@ class Layout:
 
         Raises StoreMismatch.
         """
-        return [r if r[:2] == self.stamp else self._carried_over(r) for r in records]
+        return [r if r.startswith(self.stamp) else self._carried_over(r) for r in records]
 
     def _carried_over(self, record: bytes) -> bytes:
         schema = int.from_bytes(record[:2], "little")
@@ -123,6 +119,12 @@ class Layout:
                 row[self.index[name]] = value
         tail = record[start + 8 * len(fields) :]
         return self.stamp + record[2:start] + row.astype("<f8").tobytes() + tail
+
+    def identities(self, count: int) -> np.ndarray:
+        """So many rows of identity, shape (count, fields)."""
+        rows = np.empty((count, len(self.identity)))
+        rows[:] = self.identity
+        return rows
 
     def heads(self, count: int) -> np.ndarray:
         """``count`` heads of identity, to be filled."""

@@ -70,7 +70,7 @@ class Records:
     def empty(cls, count: int) -> Records:
         """Records of items that nothing has happened to."""
         return cls(
-            np.tile(ITEM.identity, (count, 1)),
+            ITEM.identities(count),
             np.zeros((count, len(LISTS)), np.uint16),
             np.full((count, WIDTH), EMPTY, np.uint32),
         )
@@ -114,7 +114,7 @@ class Records:
         is_field = _is_field(present, self.counts)
         tails = np.empty(len(is_field), "<u4")
         tails[is_field] = self.x[present].view("<u4")
-        tails[~is_field] = self.slots[filled(self.counts)]
+        tails[~is_field] = self.slots[self.slots != EMPTY]
         return Packed(heads, tails, np.cumsum(_lengths(present, self.counts).sum(axis=1)))
 
     def __len__(self) -> int:
