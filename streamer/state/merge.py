@@ -53,10 +53,22 @@ def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
     Before a row's last event they are larger, up to a bound that keeps them finite.
     """
     out = x.copy()
-    age = _age(x[:, layout.index["last_time"]], time)
-    for half_life, columns in layout.decaying:
-        out[:, columns] *= _decay(age, half_life)[:, None]
+    _decay_fields(layout, out.T, time)
     return out
+
+
+def by_field(layout: Layout, x: Floats, time: Floats | float) -> dict[str, Floats]:
+    """The same by name of the field, each an array of its own. ``x`` has shape (..., fields)."""
+    out = np.moveaxis(x, -1, 0).copy()
+    _decay_fields(layout, out, time)
+    return dict(zip(layout.fields, out, strict=True))
+
+
+def _decay_fields(layout: Layout, x: Floats, time: Floats | float) -> None:
+    """Brings decayed fields to ``time``, in place; ``x`` has shape (fields, ...)."""
+    age = _age(x[layout.index["last_time"]], time)
+    for half_life, fields in layout.decaying:
+        x[fields] *= _decay(age, half_life)
 
 
 def field_at_time(layout: Layout, x: Floats, rows: Ints, field: str, time: Floats) -> Floats:
