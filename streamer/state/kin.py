@@ -65,21 +65,21 @@ class KinTable:
         return rows
 
     def _places(self, families: Families) -> Ints:
-        numbers, first, item = np.unique(families.numbers, return_index=True, return_inverse=True)
-        asked = numbers.tolist()
-        new = [place for place, number in enumerate(asked) if number not in self._family]
-        if new:
-            self._register([families.known[place].family for place in first[new].tolist()])
-        places = np.array([self._family[number] for number in asked], np.int64)
-        return places[item]
+        numbers = families.numbers.tolist()
+        places = [*map(self._family.get, numbers)]
+        if None in places:
+            new = [place for place, at in enumerate(places) if at is None]
+            self._register([families.known[place].family for place in new])
+            places = [*map(self._family.get, numbers)]
+        return np.array(places, np.int64)
 
     def _register(self, families: Sequence[Family]) -> None:
         for family in families:
-            self._family[family.number] = len(self._families)
-            self._families.append(family)
-        count = len(self._families)
-        self._family_rows = _grown(self._family_rows, count, 0)
-        self._incomplete.update(range(count - len(families), count))
+            if family.number not in self._family:
+                self._incomplete.add(len(self._families))
+                self._family[family.number] = len(self._families)
+                self._families.append(family)
+        self._family_rows = _grown(self._family_rows, len(self._families), 0)
         self._complete()
 
     def _complete(self) -> None:
@@ -146,11 +146,9 @@ class KinTable:
         rows, places = self.channel_rows(channels), self._places(families)
         missing = self._missing(places)
         missing.update(channel_kin(hashed) for hashed in channels[rows == _UNKNOWN].tolist())
-        asked = np.zeros(len(self._read_at), bool)
-        asked[rows] = asked[self._family_rows[places]] = True
-        asked[_UNKNOWN] = False
-        old = asked & (self._read_at < time.monotonic() - MAX_AGE_SECONDS)
-        return [*missing, *(self._names[row] for row in np.flatnonzero(old).tolist())]
+        asked = np.concatenate([rows, self._family_rows[places].ravel()])
+        old = asked[self._read_at[asked] < time.monotonic() - MAX_AGE_SECONDS]
+        return [*missing, *(self._names[row] for row in np.unique(old).tolist())]
 
     def _missing(self, places: Ints) -> set[str]:
         if not self._incomplete:
