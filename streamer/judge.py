@@ -83,7 +83,7 @@ class Judged:
         """Key and value of the `item-scores` record of each of these items."""
         ids = [self.items.ids[place] for place in places.tolist()]
         packed = self.judge.packer.pack(
-            ids, self.scores.at(places), self.phrases[places], self.versions[places], self.time
+            ids, self.scores, self.phrases, self.versions, self.time, places
         )
         return [(item_id.encode(), value) for item_id, value in zip(ids, packed, strict=True)]
 
@@ -99,12 +99,17 @@ class Judge:
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
         """The items' scores at ``now``."""
-        starts = range(0, max(1, len(items)), BLOCK_ITEMS)
-        blocks = [self._block(items.part(s, s + BLOCK_ITEMS), kin, now) for s in starts]
+        if len(items) <= BLOCK_ITEMS:
+            scores, phrases = self._block(items, kin, now)
+        else:
+            starts = range(0, len(items), BLOCK_ITEMS)
+            blocks = [self._block(items.part(s, s + BLOCK_ITEMS), kin, now) for s in starts]
+            scores = Scores.concatenated([scores for scores, _ in blocks])
+            phrases = np.concatenate([phrases for _, phrases in blocks])
         return Judged(
             items=items,
-            scores=Scores.concatenated([scores for scores, _ in blocks]),
-            phrases=np.concatenate([phrases for _, phrases in blocks]),
+            scores=scores,
+            phrases=phrases,
             versions=items.x[:, ITEM.index["version"]],
             time=now,
             judge=self,

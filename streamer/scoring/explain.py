@@ -137,10 +137,8 @@ class Explainer:
         ``described`` says of which items the description has been read.
         """
         order = _largest(np.abs(weights), count)
-        heavy = np.take_along_axis(weights, order, axis=1)
-        phrases: Ints = (
-            order * _PHRASES_PER_REASON + 2 * self._level(x, described, order) + (heavy < 0)
-        )
+        hurts = weights[np.arange(len(order))[:, None], order] < 0
+        phrases: Ints = order * _PHRASES_PER_REASON + 2 * self._level(x, described, order) + hurts
         return phrases
 
     def without(
@@ -164,7 +162,7 @@ class Explainer:
     def _level(self, x: Floats, described: Mask, reasons: Ints) -> Ints:
         """0 low, 1 high, 2 missing, of each item's reasons; texts that were read count as high."""
         column = self._column[reasons]
-        values = np.take_along_axis(x, column, axis=1)
+        values = x[np.arange(len(x))[:, None], column]
         level = np.where(np.isnan(values), 2, values > self._mean[column])
         level[reasons < len(_TEXTS)] = 1
         level[(reasons == _TEXTS.index("content")) & ~described[:, None]] = 2
