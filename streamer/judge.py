@@ -19,7 +19,7 @@ from streamer.state.touched import Touched
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BLOCK_ITEMS = 2048
+BLOCK_ITEMS = 1000
 """Items whose features are made at once: their arrays stay small and in the cache."""
 _READ_AS = {
     "view": {"views"},

@@ -127,9 +127,9 @@ class Explainer:
 
     def weights(self, scores: Scores) -> Floats:
         """What each reason adds to the logit; shape (items, reasons)."""
-        by_content = scores.contributions[:, 1]
-        topics = scores.by_feature[:, self._topics].sum(axis=1)
-        return np.column_stack([by_content, topics, scores.by_feature[:, self._single]])
+        by_content = scores.contributions[:, 1:2]
+        topics = scores.by_feature[:, self._topics].sum(axis=1, keepdims=True)
+        return np.concatenate([by_content, topics, scores.by_feature[:, self._single]], axis=1)
 
     def top(self, x: Floats, described: Mask, weights: Floats, count: int = REASONS) -> Ints:
         """The phrases of the weightiest reasons, the weightiest first; shape (items, count).

@@ -124,10 +124,10 @@ class Predictor:
         by_feature[:, self.termed] += z * self._mean_term
         slope = self.slope[stage]
         by_feature *= slope[:, None]
-        by_content = slope * added[:, ends[1] :].sum(axis=1, dtype=np.float64)
-        contributions = np.column_stack(
-            [slope * base + self.offset[stage], by_content, by_feature @ self._member_of]
-        )
+        contributions = np.empty((len(x), len(self.names)))
+        contributions[:, 0] = slope * base + self.offset[stage]
+        contributions[:, 1] = slope * added[:, ends[1] :].sum(axis=1, dtype=np.float64)
+        np.matmul(by_feature, self._member_of, out=contributions[:, 2:])
         logit = contributions.sum(axis=1)
         return Scores(
             probability=1 / (1 + np.exp(-logit)),
@@ -148,7 +148,7 @@ class Predictor:
         out[:, : ends[0]] = self._standardised(x, self.values)
         out[:, ends[0] : ends[1]] = np.isnan(x[:, self.flags])
         out[:, ends[1] :] = 0.0
-        projected = (content - self.content_mean) @ self.components.T
+        projected = (content - self.content_mean) @ self._projection
         out[:, ends[1] :] = np.where(np.isnan(content[:, :1]), 0.0, projected)
         return out
 
@@ -195,6 +195,11 @@ class Predictor:
         """The weights of the second and the first layer as a move goes back through them."""
         flat = self.weights1.reshape(len(self.weights1), self.bias1.size)
         return self.weights2.swapaxes(1, 2).copy(), flat.T.copy()
+
+    @cached_property
+    def _projection(self) -> Floats:
+        """The components as columns, in memory too."""
+        return self.components.T.copy()
 
     @cached_property
     def _average(self) -> _Average:

@@ -150,9 +150,9 @@ def features(
     their content as the encoder of ``fingerprint`` read it.
 
     What another worker has applied from ahead of ``now`` counts as if it happened now."""
-    now = np.broadcast_to(np.asarray(now, np.float64), len(items))
-    x = by_field(ITEM, items.x, np.maximum(now, items.x[:, _LAST_TIME]))
-    relatives = by_field(KIN, kin.x[kin.relatives(items.families).T], now)
+    now = np.full(len(items), now, np.float64)
+    x = by_field(ITEM, items.x.T, np.maximum(now, items.x[:, _LAST_TIME]))
+    relatives = by_field(KIN, kin.x.T[:, kin.relatives(items.families).T], now)
     blocks = [
         _price(items, x, relatives),
         _family(relatives),
@@ -186,7 +186,7 @@ def _ratio(part: Floats, whole: Floats, prior: float | Floats, weight: float) ->
 
 
 def _stack(rows: Sequence[Floats]) -> Floats:
-    return np.concatenate(rows).reshape(len(rows), -1)
+    return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
 
 
 def _price(items: Touched, x: Fields, relatives: Fields) -> Floats:
@@ -196,19 +196,19 @@ def _price(items: Touched, x: Fields, relatives: Fields) -> Floats:
     to_relatives = log_price - np.log(np.where(usual > 0, usual, np.nan))
     paid = x["value"] / np.maximum(x["quantity"], 1.0)
     known = (paid > 0) & (price > 0)
-    discount = np.clip(1 - paid / np.where(known, price, 1.0), -1, 1)
+    discount = np.maximum(1 - paid / np.where(known, price, 1.0), -1.0)
     return _stack([log_price, *to_relatives, np.where(known, discount, np.nan)])
 
 
 def _family(relatives: Fields) -> Floats:
     """By kind, and of each kind by name."""
     exposure = relatives["exposure_672h"] * AMOUNT_UNIT
-    *counts, shown = _log(np.array([*(relatives[name] for name in _COUNTED), exposure]))
+    *counts, shown = _log(_stack([*(relatives[name] for name in _COUNTED), exposure]))
     per_launch = counts[_COUNTED.index("purchase")] - counts[_COUNTED.index("launches")]
     momentum = _momentum(relatives["purchases_168h"], relatives["purchases_672h"])
-    block = np.stack([*counts, per_launch, momentum, shown], axis=1)
-    known = np.isfinite(relatives["last_time"])[:, None]
-    return np.where(known, block, np.nan).reshape(len(FAMILY), -1)
+    block = _stack([*counts, per_launch, momentum, shown])
+    block[:, ~np.isfinite(relatives["last_time"])] = np.nan
+    return np.concatenate(block.swapaxes(0, 1))
 
 
 def _momentum(week: Floats, month: Floats) -> Floats:
@@ -295,11 +295,11 @@ def _usual_shares(x: Fields, relatives: Fields) -> Floats:
     more of what is done there."""
     others = {name: np.maximum(relatives[name] - x[name], 0.0) for name in _ACTS}
     engaged = others["view"] + others["cart"] + others["purchase"]
-    parts = np.stack([others["purchase"], others["return"]], axis=1)
-    wholes = np.stack([engaged, others["purchase"]], axis=1)
+    parts = _stack([others["purchase"], others["return"]])
+    wholes = _stack([engaged, others["purchase"]])
     usual = np.array([[0.05], [0.0]])
-    for part, whole in zip(parts, wholes, strict=True):
-        usual = _ratio(part, whole, usual, _RELATIVES_WEIGHT)
+    for kind in range(len(KIN_KINDS)):
+        usual = _ratio(parts[:, kind], wholes[:, kind], usual, _RELATIVES_WEIGHT)
     return usual
 
 
@@ -321,7 +321,7 @@ def _read(stored: Floats, now: Floats, reader: int, out: Floats, places: Ints) -
     """Fills in what the inference worker read in the reviews of the items at these places; their
     vectors only where ``reader`` has read all of them."""
     last, first = REVIEWS.index["last_time"], REVIEWS.index["v0"]
-    x = by_field(REVIEWS, stored, np.maximum(now, stored[:, last]))
+    x = by_field(REVIEWS, stored.T, np.maximum(now, stored[:, last]))
     count, judged = x["reviews"], x["sentiment_count"]
     sentiment = _ratio(x["sentiment_sum"] * AMOUNT_UNIT, judged, 0.7, 3.0)
     lately = _ratio(x["sentiment_168h"] * AMOUNT_UNIT, x["reviews_168h"], 0.7, 3.0)
@@ -344,6 +344,20 @@ def _content(items: Touched, fingerprint: str, dimensions: int) -> NDArray[np.fl
         vector = found.vectors.get(fingerprint) if found else None
         if vector is not None and len(vector) == 2 * dimensions:
             vectors[row] = vector
-    read = np.frombuffer(b"".join(vectors.values()), "<f2")
-    content[[*vectors]] = read.reshape(-1, dimensions)
+    content[[*vectors]] = singles(b"".join(vectors.values())).reshape(-1, dimensions)
     return content
+
+
+def singles(halves: bytes) -> NDArray[np.float32]:
+    """Finite float16 as float32, several times faster than numpy converts them: their bits moved
+    to where they belong, and the difference of the exponents' biases, 127 - 15, multiplied in.
+
+    >>> singles(np.array([-1.5, 0.0, 6e-8], "<f2").tobytes()).tolist()
+    [-1.5, 0.0, 5.960464477539063e-08]
+    """
+    bits = np.frombuffer(halves, "<i2").astype(np.int32)
+    bits <<= 13
+    bits &= ~0x70000000
+    found = bits.view(np.float32)
+    found *= np.float32(2.0**112)
+    return found

@@ -58,8 +58,8 @@ def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
 
 
 def by_field(layout: Layout, x: Floats, time: Floats | float) -> dict[str, Floats]:
-    """The same by name of the field, each an array of its own. ``x`` has shape (..., fields)."""
-    out = np.moveaxis(x, -1, 0).copy()
+    """The same by name of the field, each an array of its own. ``x`` has shape (fields, ...)."""
+    out = x.copy()
     _decay_fields(layout, out, time)
     return dict(zip(layout.fields, out, strict=True))
 
