@@ -94,7 +94,9 @@ class Judge:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.explainer = Explainer(bundle.predictor)
-        self._actions = [ACTIONS[kind] for kind in actions_read(bundle.predictor)]
+        self._actions = np.array(
+            [ACTIONS[kind] for kind in actions_read(bundle.predictor)], np.int64
+        )
         self.packer = ScorePacker(bundle.name, bundle.predictor.names, self.explainer.phrases)
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:

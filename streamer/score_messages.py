@@ -47,13 +47,9 @@ class _Rows:
                 places.append(len(self._template) + 1)
                 self._template += _PLACEHOLDERS[kind]
         names = [f"number {place}" for place in places]
+        width = len(self._template)
         self._row = np.dtype(
-            {
-                "names": names,
-                "formats": kinds,
-                "offsets": places,
-                "itemsize": len(self._template),
-            }
+            {"names": names, "formats": kinds, "offsets": places, "itemsize": width}
         )
 
     def fill(self, columns: Sequence[NDArray[np.generic]]) -> list[bytes]:

@@ -163,12 +163,12 @@ class Explainer:
         """0 low, 1 high, 2 missing, of each item's reasons; texts that were read count as high."""
         column = self._column[reasons]
         values = x[np.arange(len(x))[:, None], column]
-        level = np.where(np.isnan(values), 2, values > self._mean[column])
+        level: Ints = np.where(np.isnan(values), 2, values > self._mean[column])
         level[reasons < len(_TEXTS)] = 1
         level[(reasons == _TEXTS.index("content")) & ~described[:, None]] = 2
         read = ~np.isnan(x[:, self._topics]).all(axis=1, keepdims=True)
         level[(reasons == _TEXTS.index("review_topics")) & ~read] = 2
-        return level.astype(np.int64)
+        return level
 
 
 def _largest(of: Floats, count: int) -> Ints:

@@ -59,12 +59,13 @@ class Scores:
 
 class _Average(NamedTuple):
     """The networks on an average item: the first layer's units (E, H), the second's before and
-    after its rectifiers, each member's logit (E,)."""
+    after its rectifiers, each member's logit (E,) and their mean."""
 
     first: Singles
     before: Singles
     second: Singles
     logits: Floats
+    logit: float
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Predictor:
 
     def score(self, x: Floats, content: NDArray[np.float32], stage: Ints) -> Scores:
         """Scores items: ``x`` (items, F), ``content`` (items, D) and ``stage`` (items,)."""
-        added, members, base = self._networks(self.inputs(x, content))
+        added, members = self._networks(self.inputs(x, content))
         by_feature = np.zeros(x.shape)
         ends = self._ends
         by_feature[:, self.values] = added[:, : ends[0]]
@@ -125,7 +126,7 @@ class Predictor:
         slope = self.slope[stage]
         by_feature *= slope[:, None]
         contributions = np.empty((len(x), len(self.names)))
-        contributions[:, 0] = slope * base + self.offset[stage]
+        contributions[:, 0] = slope * self._average.logit + self.offset[stage]
         contributions[:, 1] = slope * added[:, ends[1] :].sum(axis=1, dtype=np.float64)
         np.matmul(by_feature, self._member_of, out=contributions[:, 2:])
         logit = contributions.sum(axis=1)
@@ -162,15 +163,14 @@ class Predictor:
         z[np.isnan(z)] = 0.0
         return z
 
-    def _networks(self, inputs: Singles) -> tuple[Singles, Floats, float]:
-        """What each input adds to the mean logit (items, I), each member's logit (items, E), and
-        the mean logit of an average item."""
+    def _networks(self, inputs: Singles) -> tuple[Singles, Floats]:
+        """What each input adds to the mean logit (items, I), and each member's logit (items, E)."""
         base = self._average.logits
         added, members = np.empty_like(inputs), np.empty((len(inputs), len(base)))
         for start in range(0, len(inputs), BLOCK_ITEMS):
             rows = slice(start, start + BLOCK_ITEMS)
             added[rows], members[rows] = self._block(inputs[rows])
-        return added, members + base, float(base.mean())
+        return added, members + base
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -207,7 +207,7 @@ class Predictor:
         before = np.einsum("eh,ehk->ek", first, self.weights2) + self.bias2
         second = np.maximum(before, 0.0)
         logits = np.einsum("eh,eh->e", second, self.weights3) + self.bias
-        return _Average(first, before, second, logits)
+        return _Average(first, before, second, logits, float(logits.mean()))
 
     def _block(self, inputs: Singles) -> tuple[Singles, Singles]:
         """What each input adds to the mean logit, and each member's distance from its base."""

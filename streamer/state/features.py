@@ -152,7 +152,8 @@ def features(
     What another worker has applied from ahead of ``now`` counts as if it happened now."""
     now = np.full(len(items), now, np.float64)
     x = by_field(ITEM, items.x.T, np.maximum(now, items.x[:, _LAST_TIME]))
-    relatives = by_field(KIN, kin.x.T[:, kin.relatives(items.families).T], now)
+    rows = kin.relatives(items.families).T
+    relatives = by_field(KIN, kin.x.take(rows, axis=0).transpose(2, 0, 1), now)
     blocks = [
         _price(items, x, relatives),
         _family(relatives),
@@ -221,7 +222,7 @@ def _exposure(items: Touched, x: Fields, kin: KinTable, now: Floats) -> Floats:
     rows, count = kin.channel_rows(hashed), items.distinct("channels")
     lately = field_at_time(KIN, kin.x, rows, "purchases_672h", now[owner])
     ever = kin.x[rows, KIN.index["purchase"]]
-    shown = [x[name] * AMOUNT_UNIT for name in EXPOSURE[:_CARRIED]]
+    shown = _stack([x[name] for name in EXPOSURE[:_CARRIED]]) * AMOUNT_UNIT
     carried = [_over_channels(sales, owner, count) for sales in (lately, ever)]
     block = _log(_stack([*shown, count, *chain.from_iterable(carried)]))
     block[_CARRIED + 1 :, count == 0] = np.nan
@@ -338,23 +339,19 @@ def _read(stored: Floats, now: Floats, reader: int, out: Floats, places: Ints) -
 def _content(items: Touched, fingerprint: str, dimensions: int) -> NDArray[np.float32]:
     """A vector that is not as long as those of its encoder is none."""
     content = np.full((len(items), dimensions), np.nan, np.float32)
-    vectors: dict[int, bytes] = {}
-    for row in np.flatnonzero(items.beside["described"]).tolist():
-        found = items.known[row].content
-        vector = found.vectors.get(fingerprint) if found else None
-        if vector is not None and len(vector) == 2 * dimensions:
-            vectors[row] = vector
+    vectors = {
+        row: vector
+        for row, known in enumerate(items.known)
+        if known.content is not None
+        and len(vector := known.content.vectors.get(fingerprint, b"")) == 2 * dimensions
+    }
     content[[*vectors]] = singles(b"".join(vectors.values())).reshape(-1, dimensions)
     return content
 
 
 def singles(halves: bytes) -> NDArray[np.float32]:
     """Finite float16 as float32, several times faster than numpy converts them: their bits moved
-    to where they belong, and the difference of the exponents' biases, 127 - 15, multiplied in.
-
-    >>> singles(np.array([-1.5, 0.0, 6e-8], "<f2").tobytes()).tolist()
-    [-1.5, 0.0, 5.960464477539063e-08]
-    """
+    to where they belong, and the difference of the exponents' biases, 127 - 15, multiplied in."""
     bits = np.frombuffer(halves, "<i2").astype(np.int32)
     bits <<= 13
     bits &= ~0x70000000
