@@ -73,11 +73,11 @@ class KinTable:
 
     def _register(self, families: Sequence[Family]) -> None:
         for family in families:
-            self._family[family.number] = len(self._families)
-            self._families.append(family)
-        count = len(self._families)
-        self._family_rows = _grown(self._family_rows, count, 0)
-        self._incomplete.update(range(count - len(families), count))
+            if family.number not in self._family:
+                self._incomplete.add(len(self._families))
+                self._family[family.number] = len(self._families)
+                self._families.append(family)
+        self._family_rows = _grown(self._family_rows, len(self._families), 0)
         self._complete()
 
     def _complete(self) -> None:
@@ -146,11 +146,9 @@ class KinTable:
         rows, places = self.channel_rows(channels), self._places(families)
         missing = self._missing(places)
         missing.update(channel_kin(hashed) for hashed in channels[rows == _UNKNOWN].tolist())
-        asked = np.zeros(len(self._read_at), bool)
-        asked[rows] = asked[self._family_rows[places]] = True
-        asked[_UNKNOWN] = False
-        old = asked & (self._read_at < time.monotonic() - MAX_AGE_SECONDS)
-        return [*missing, *self.names(np.flatnonzero(old))]
+        asked = np.concatenate([rows, self._family_rows[places].ravel()])
+        old = asked[self._read_at[asked] < time.monotonic() - MAX_AGE_SECONDS]
+        return [*missing, *(self._names[row] for row in np.unique(old).tolist())]
 
     def _missing(self, places: Ints) -> set[str]:
         if not self._incomplete:

@@ -103,6 +103,7 @@ def distinct(counts: Counts, slots: Slots, name: str) -> NDArray[np.float64]:
     keep = int(KEEP[place])
     found = counts[:, place].astype(np.float64)
     full = np.flatnonzero(found >= keep)
-    largest = slots[full][:, slots_of(name)].max(axis=1, initial=1)
-    found[full] = (keep - 1) * 2.0**32 / largest
+    if len(full):
+        largest = slots[full, slots_of(name)].max(axis=1)
+        found[full] = (keep - 1) * 2.0**32 / largest
     return found

@@ -54,10 +54,22 @@ def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
     Before a row's last event they are larger, up to a bound that keeps them finite.
     """
     out = x.copy()
-    half_lives, place = layout.decaying
-    decay = _decay(_age(x[:, layout.index["last_time"]], time), half_lives[:, None])
-    out[:, layout.decayed_slice] *= decay[place].T
+    _decay_fields(layout, out.T, time)
     return out
+
+
+def by_field(layout: Layout, x: Floats, time: Floats | float) -> dict[str, Floats]:
+    """The same by name of the field, each an array of its own. ``x`` has shape (fields, ...)."""
+    out = x.copy()
+    _decay_fields(layout, out, time)
+    return dict(zip(layout.fields, out, strict=True))
+
+
+def _decay_fields(layout: Layout, x: Floats, time: Floats | float) -> None:
+    """Brings decayed fields to ``time``, in place; ``x`` has shape (fields, ...)."""
+    half_lives, place = layout.decaying
+    age = _age(x[layout.index["last_time"]], time)
+    x[layout.decayed_slice] *= _decay(age, half_lives.reshape(-1, *[1] * age.ndim))[place]
 
 
 def field_at_time(layout: Layout, x: Floats, rows: Ints, field: str, time: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamer.events import Behaviour
 from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
-from streamer.state.merge import at_time, merge_groups
+from streamer.state.merge import at_time, by_field, merge_groups
 from streamer.state.merge import merged as pairwise
 from tests.support import histories
 from tests.support.records import deltas_of
@@ -92,6 +92,10 @@ def test_a_weight_halves_with_every_half_life_and_never_overflows(last: float, a
     exact = (last + age) - last
     expected = [1e6 * 2.0 ** (-exact / half_life) for half_life in ITEM.half_lives]
     np.testing.assert_allclose(later[ITEM.decayed_slice], expected, rtol=1e-12)
+    named = by_field(ITEM, row[:, None], last + age)
+    assert {name: of.tolist() for name, of in named.items()} == {
+        name: [value] for name, value in zip(ITEM.fields, later.tolist(), strict=True)
+    }
     (unmoved,) = at_time(ITEM, ITEM.identity[None], last)
     np.testing.assert_array_equal(unmoved, ITEM.identity)
 
