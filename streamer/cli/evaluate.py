@@ -117,7 +117,7 @@ def evaluate(
 def _by(of: Study, model: Bundle, *, told: bool) -> Study:
     """The study that a bundle is measured by: where none was ``told``, one with its own success.
     Raises ConfigurationError where that can't be counted there."""
-    from streamer.live import Success
+    from streamer.success import Success
 
     own = Success.of(model.manifest)
     study = model.manifest.get("study", BEFORE_STUDIES)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.live import Success, outcomes, stages
+from streamer.live import outcomes, stages
 from streamer.state.layout import DAY
 from streamer.state.shadows import Recorded
+from streamer.success import Success
 
 SUCCESS = Success(horizon_days=10.0, cohort_days=30.0, quantile=0.8)
-COHORT = 100 * 30 * DAY
+COHORT = SUCCESS.begins(100)
 """Where a cohort begins."""
 
 
