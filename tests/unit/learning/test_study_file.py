@@ -235,6 +235,14 @@ def test_a_log_that_can_teach_nothing_is_told_with_what_was_left_out(
         check(survey(opened(LOG)))
 
 
+@pytest.mark.parametrize("form", ["auto", "amazon-2023"])
+def test_a_file_that_is_named_twice_is_refused(opened: Open, form: str) -> None:
+    """Events without an id would count twice."""
+    twice = LOG.replace('"behaviour.jsonl"', '["behaviour.jsonl", "./behaviour.jsonl"]')
+    with pytest.raises(ConfigurationError, match=r"behaviour\.jsonl is named twice"):
+        opened(twice + f'format = "{form}"\n')
+
+
 def test_events_that_were_written_twice_count_once(opened: Open, tmp_path: Path) -> None:
     acts = [act("item-0", 6.0 + k / 10, event_id=f"e{k // 2}") for k in range(10)]
     written(tmp_path / "behaviour.jsonl", [*acts, act("item-0", 120.0, "view")])
