@@ -4,6 +4,7 @@ fared, which of them was right."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
@@ -48,6 +49,21 @@ async def compare(settings: Settings, candidate: str, other: str) -> list[Stage]
         recorded = await Shadows(client, keys, candidate, other).read()
         now = await Store(client, keys, settings.user_retention_seconds).clock()
     return list(stages(recorded, success, now))
+
+
+def caveats(store: Path, candidate: str, other: str) -> Iterator[str]:
+    """What is to be known of such a comparison. Raises BundleError."""
+    own, its = (Success.of(bundles.read(store, name).manifest) for name in (candidate, other))
+    if own.outcome != "buyers":
+        yield (
+            f"{candidate} tells P of {own.words}, and live only buyers are counted: outcomes will "
+            "never be known"
+        )
+    elif own != its:
+        yield (
+            f"outcomes are those of which {candidate} tells P ({own.words}); {other} tells it of "
+            f"others ({its.words}), and its calibration error here says nothing of it"
+        )
 
 
 def stages(recorded: Recorded, success: Success, now: float) -> Iterator[Stage]:
