@@ -101,19 +101,21 @@ def evaluate(
             "--task recommend knows the weeks of Complete Journey alone: leave --study out"
         )
     settings, steps = load(), ProgressSteps()
+    results = Results("evaluate", {"task": task, "study": str(study) if study else None})
     if task is Task.ACTIVE:
         of = open_study(study, settings)
-        active.measure(settings, of, max(seeds, 1), folder, report, steps)
+        active.measure(settings, of, max(seeds, 1), folder, steps, results)
+        write(results, report)
         return
     store = settings.model_store
     model = registry.load(store, bundle) if bundle else registry.active(store)
     of = open_study(study, settings)
-    results = Results("evaluate", {"bundle": model.name, "task": task, "resamples": resamples})
+    results.parameters |= {"bundle": model.name, "resamples": resamples}
     if task is Task.RECOMMEND:
         kept = remembered or REMEMBERED_ITEMS
         evaluate_recommend.evaluate(settings, of, model, kept, resamples, steps, results)
     else:
-        results.parameters |= {"study": str(study) if study else None, "seeds": seeds}
+        results.parameters["seeds"] = seeds
         of = _by(of, model, told=bool(study))
         _launch(settings, of, model, seeds, resamples, folder, results)
     write(results, report)

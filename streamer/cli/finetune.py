@@ -100,7 +100,8 @@ def finetune(
     the encoder itself on launches."""
     from streamer.report import Results, write
 
-    results = Results("finetune", {"on": on.value, "method": method.value, "seed": seed})
+    about = {"on": on.value, "study": str(study) if study else None}
+    results = Results("finetune", {**about, "method": method.value, "seed": seed})
     if study and on is On.REVIEWS:
         raise ConfigurationError("a study is about launches: add --on launches")
     if method is Method.FROZEN:
