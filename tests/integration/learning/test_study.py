@@ -125,7 +125,7 @@ def test_manifest_and_card_say_what_is_true_of_this_log(
     assert to_be_known in done.output
     assert isinstance(done.exception, BundleError)
     assert (
-        f"saved: {shop.folder / 'model_store' / bundle.name}; see how good it is: "
+        f"saved: model_store/{bundle.name}; see how good it is: "
         f"streamer evaluate {bundle.name} --study study.toml\n"
     ) in done.output
     told = str(done.exception)
