@@ -124,7 +124,10 @@ def _train(
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")
-    typer.echo(f"saved: {trained.folder}")
+    again = f" --study {study}" if study else ""
+    typer.echo(
+        f"saved: {trained.folder}; see how good it is: streamer evaluate {trained.name}{again}"
+    )
     write(results, report)
     in_use(trained.refused)
 

@@ -136,13 +136,15 @@ def compare(
 
 
 def _compare_live(settings: Settings, name: str, other: str, as_json: bool) -> None:
-    from streamer.live import compare
+    from streamer.live import caveats, compare
 
     stages = asyncio.run(compare(settings, name, other))
     if not stages:
         raise CheckFailed(
             f"no worker has seen {name} beside {other} yet: start it with --shadow {name}"
         )
+    for caveat in caveats(settings.model_store, name, other):
+        typer.echo(f"to be known: {caveat}", err=True)
     if as_json:
         _print_json(stages)
         return

@@ -176,7 +176,10 @@ def test_what_force_overrules_is_told_and_kept(models: Type, store: Path) -> Non
     write_bundle(store, "worse", **measured(0.8))
     code, _, told = models("promote", "worse")
     assert (code, told.count("\n")) == (7, 1)
-    assert "it is worse on average: 0.8000 against 0.9000 in use (--force overrules)" in told
+    assert told == (
+        "error: worse is not promoted: it is worse on average: 0.8000 against 0.9000 in use. "
+        "To overrule that: streamer models promote worse --force --why '…'\n"
+    )
     code, _, told = models("promote", "worse", "--force", "--why", "a test of the gate")
     assert code == 0
     assert told == "overruled: it is worse on average: 0.8000 against 0.9000 in use\n"
