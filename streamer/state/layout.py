@@ -101,7 +101,8 @@ class Layout:
 
         Raises StoreMismatch.
         """
-        return [r if r.startswith(self.stamp) else self._carried_over(r) for r in records]
+        stamp = self.stamp
+        return [r if r.startswith(stamp) else self._carried_over(r) for r in records]
 
     def _carried_over(self, record: bytes) -> bytes:
         schema = int.from_bytes(record[:2], "little")

@@ -55,7 +55,8 @@ class Additions:
         records = int(record.max(initial=0)) + 1
         packed = (number * records + record << 32) | np.minimum(value, EMPTY - 1)
         packed.sort()
-        packed = packed[np.concatenate([packed[:1] >= 0, packed[1:] != packed[:-1]])]
+        if len(packed):
+            packed = packed[np.concatenate([[True], packed[1:] != packed[:-1]])]
         group = packed >> 32
         return cls(group // records, group % records, (packed & 0xFFFFFFFF).astype(np.uint32))
 

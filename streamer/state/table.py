@@ -121,14 +121,14 @@ class ItemTable:
         return True
 
     def _take_in(self, rows: Ints, entries: Sequence[Entry | None]) -> None:
-        present = [place for place, entry in enumerate(entries) if entry is not None]
-        found = [entries[place] for place in present]
-        self._etag[rows] = ABSENT
-        self._etag[rows[present]] = [entry.etag for entry in found if entry]
-        self._records.put(rows, Records.empty(len(rows)))
-        self._records.put(
-            rows[present], Records.unpacked([entry.record for entry in found if entry])
-        )
+        found = [entry for entry in entries if entry]
+        present = rows[[entry is not None for entry in entries]]
+        if len(found) < len(rows):
+            self._etag[rows] = ABSENT
+            self._records.put(rows, Records.empty(len(rows)))
+        if found:
+            self._etag[present] = [entry.etag for entry in found]
+            self._records.put(present, Records.unpacked([entry.record for entry in found]))
         known = [entry.known if entry else NOTHING for entry in entries]
         self._beside[rows] = beside(known)
         for row, each, entry in zip(rows.tolist(), known, entries, strict=True):
