@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -156,6 +157,12 @@ def names(store: Path) -> list[str]:
     return sorted(
         p.parent.name for p in store.glob(f"*/{MANIFEST}") if _NAME.fullmatch(p.parent.name)
     )
+
+
+def unused(store: Path, name: str) -> str:
+    """The name; with a number behind it where a bundle has it."""
+    tried = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(one for one in tried if not _folder(store, one).exists())
 
 
 def sound(store: Path, kind: Kind) -> Iterator[Stored]:

@@ -173,3 +173,11 @@ def test_damaged_bundles_are_left_out_where_any_sound_one_would_do(tmp_path: Pat
     assert [b.name for b in bundles.sound(tmp_path, "sentiment")] == ["one"]
     assert list(bundles.sound(tmp_path, "launch")) == []
     assert bundles.names(tmp_path) == ["one", "two"]
+
+
+def test_a_name_that_a_bundle_has_is_not_given_again(tmp_path: Path) -> None:
+    assert bundles.unused(tmp_path, "one") == "one"
+    write(tmp_path, "one")
+    assert bundles.unused(tmp_path, "one") == "one-2"
+    write(tmp_path, "one-2")
+    assert bundles.unused(tmp_path, "one") == "one-3"
