@@ -86,10 +86,22 @@ def offpolicy(
         raise ConfigurationError("--topics reads the topics alone: leave out --topics or the files")
     if beside and not files:
         raise ConfigurationError("--catalogue and mappings go with a log: give its files, too")
-    parameters = {"bundle": bundle, "reward": reward, "within_hours": within_hours, "texts": texts}
+    asked = _Asked(bundle, reward, within_hours, texts)
+    if asked != _Asked() and not (files or topics):
+        raise ConfigurationError(
+            "--bundle, --reward, --within-hours and --no-texts go with a log: give its files, or "
+            "--topics"
+        )
+    if campaign != "all" and (files or topics):
+        raise ConfigurationError("--campaign is of the Open Bandit sample: leave the log out")
     results = Results(
         "offpolicy",
-        {"files": [str(file) for file in files or ()], "topics": topics, **parameters, "seed": seed}
+        {
+            "files": [str(file) for file in files or ()],
+            "topics": topics,
+            **asked._asdict(),
+            "seed": seed,
+        }
         if files or topics
         else {"campaign": campaign, "seed": seed},
     )
@@ -99,17 +111,19 @@ def offpolicy(
             if topics
             else open_log(files or [], catalogue, mapping, catalogue_mapping, format)
         )
-        _own(results, source, _Asked(bundle, reward, within_hours, texts), seed)
+        _own(results, source, asked, seed)
     else:
         _open_bandit(results, campaign, seed)
     write(results, report)
 
 
 class _Asked(NamedTuple):
-    bundle: str | None
-    reward: str
-    within_hours: float
-    texts: bool
+    """What is asked of a log."""
+
+    bundle: str | None = None
+    reward: str = "click"
+    within_hours: float = 24.0
+    texts: bool = True
 
 
 class _Known(NamedTuple):

@@ -26,6 +26,9 @@ from streamer.cli import main
         (["evaluate", "--folder", "/dev/null/page"], "nothing can be written to"),
         (["evaluate", "--remembered", "5"], "add --task recommend"),
         (["evaluate", "--task", "recommend", "--folder", "page"], "draws no pictures"),
+        (["offpolicy", "--bundle", "launch-1"], "go with a log"),
+        (["offpolicy", "--reward", "purchase"], "go with a log"),
+        (["offpolicy", "--topics", "--campaign", "men"], "--campaign is of the Open Bandit sample"),
         (["worker", "--rebuild", "--from-now"], "exclude each other"),
     ],
 )
