@@ -86,7 +86,7 @@ def _run(debug: bool) -> int:
     except OSError as error:
         if debug or error.errno not in UNWRITABLE:
             raise
-        print(f"error: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        print(f"error: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return ConfigurationError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
