@@ -51,19 +51,33 @@ class Results:
 
 
 def writable(path: Path | None) -> Path | None:
-    """The path, when a report can be written there; its folder is made. Asked before the work,
-    not after it. Raises ConfigurationError."""
+    """The path, when a file can be written there; its folder is made. Asked before the work, not
+    after it. Raises ConfigurationError."""
     if path is None:
         return None
+    _made(path.parent, path)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
+    return path
+
+
+def writable_folder(path: Path | None) -> Path | None:
+    """The same of a folder that files are to be written into."""
+    if path is None:
+        return None
+    _made(path, path)
+    if not os.access(path, os.W_OK):
+        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
+    return path
+
+
+def _made(folder: Path, wanted: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"no report can be written to {path}: its folder can't be made ({error.strerror})"
+            f"nothing can be written to {wanted}: its folder can't be made ({error.strerror})"
         ) from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigurationError(f"no report can be written to {path}: it is not yours to write")
-    return path
 
 
 def write(results: Results, path: Path | None) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamer.cli import active, evaluate_recommend
-from streamer.cli.options import Report, StudyFile
+from streamer.cli.options import Pictures, Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.settings import load
@@ -72,12 +72,6 @@ Remembered = Annotated[
         show_default="what the state keeps",
     ),
 ]
-Folder = Annotated[
-    Path | None,
-    typer.Option(
-        file_okay=False, help="Write pictures and a page into this folder (launch, active)."
-    ),
-]
 
 
 def evaluate(
@@ -87,7 +81,7 @@ def evaluate(
     seeds: Seeds = 5,
     resamples: Resamples = 200,
     remembered: Remembered = None,
-    folder: Folder = None,
+    folder: Pictures = None,
     report: Report = None,
 ) -> None:
     """Compare a model with its baselines on launches later than all it learnt from."""
@@ -100,6 +94,10 @@ def evaluate(
         raise ConfigurationError(
             "--task recommend knows the weeks of Complete Journey alone: leave --study out"
         )
+    if remembered and task is not Task.RECOMMEND:
+        raise ConfigurationError("--remembered is about users' tastes: add --task recommend")
+    if folder and task is Task.RECOMMEND:
+        raise ConfigurationError("--task recommend draws no pictures: leave --folder out")
     settings, steps = load(), ProgressSteps()
     results = Results("evaluate", {"task": task, "study": str(study) if study else None})
     if task is Task.ACTIVE:

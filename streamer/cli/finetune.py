@@ -14,6 +14,7 @@ from streamer.cli.learn import in_use
 from streamer.cli.options import Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
+from streamer.report import writable_folder
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ LearntFrom = Annotated[
 Run = Annotated[
     Path,
     typer.Option(
-        file_okay=False, help="Checkpoints, reports and TensorBoard's events of a fine-tuning."
+        file_okay=False,
+        callback=writable_folder,
+        help="Checkpoints, reports and TensorBoard's events of a fine-tuning.",
     ),
 ]
 

@@ -79,8 +79,15 @@ def offpolicy(
 
     layout = _Layout(catalogue, mapping, catalogue_mapping, format)
     source = _source(files or [], layout, topics, broker)
+    asked = _Asked(bundle, reward, within_hours, texts)
+    if asked != _Asked() and not source:
+        raise ConfigurationError(
+            "--bundle, --reward, --within-hours and --no-texts go with a log: give its files, or "
+            "--topics"
+        )
+    if campaign != "all" and source:
+        raise ConfigurationError("--campaign is of the Open Bandit sample: leave the log out")
     if source:
-        asked = _Asked(bundle, reward, within_hours, texts)
         log = {"files": [str(file) for file in files or ()], "topics": topics}
         results = Results("offpolicy", {**log, **asked._asdict(), "seed": seed})
         _own(results, source, asked, seed)
@@ -117,10 +124,12 @@ def _source(
 
 
 class _Asked(NamedTuple):
-    bundle: str | None
-    reward: str
-    within_hours: float
-    texts: bool
+    """What is asked of a log."""
+
+    bundle: str | None = None
+    reward: str = "click"
+    within_hours: float = 24.0
+    texts: bool = True
 
 
 class _Known(NamedTuple):
