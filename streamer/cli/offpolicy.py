@@ -78,15 +78,15 @@ def offpolicy(
     from streamer.report import Results, write
 
     layout = _Layout(catalogue, mapping, catalogue_mapping, format)
-    source = _source(files or [], layout, topics, broker)
     asked = _Asked(bundle, reward, within_hours, texts)
-    if asked != _Asked() and not source:
+    if asked != _Asked() and not (files or topics):
         raise ConfigurationError(
             "--bundle, --reward, --within-hours and --no-texts go with a log: give its files, or "
             "--topics"
         )
-    if campaign != "all" and source:
+    if campaign != "all" and (files or topics):
         raise ConfigurationError("--campaign is of the Open Bandit sample: leave the log out")
+    source = _source(files or [], layout, topics, broker)
     if source:
         log = {"files": [str(file) for file in files or ()], "topics": topics}
         results = Results("offpolicy", {**log, **asked._asdict(), "seed": seed})
