@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -83,7 +84,17 @@ def _made(folder: Path, wanted: Path) -> None:
 def write(results: Results, path: Path | None) -> None:
     """Writes the report where one is wanted. Raises ConfigurationError."""
     if writable(path) and path:
-        path.write_text(json.dumps(results.as_dict(), indent=2) + "\n")
+        told = json.dumps(_finite(results.as_dict()), indent=2, allow_nan=False)
+        path.write_text(told + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that JSON does not have (RFC 8259, section 6)."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _machine() -> dict[str, Any]:
