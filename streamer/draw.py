@@ -49,6 +49,6 @@ async def draw(window: Window, board: str, places: int) -> Draw:
     lines = []
     for place, item in enumerate(lists[0].tolist()):
         known, item_id = (of[listed[item]] for of in (judged.items.known, judged.items.ids))
-        title = known.facts.item.title if known.facts else ""
+        title = known.facts.listing.title if known.facts else ""
         lines.append(Shown(item_id, title, place + 1, float(chance[item, place])))
     return Draw(board, judged.model, judged.time, lines)

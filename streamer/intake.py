@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from streamer.settings import Settings
 from streamer.state.batch import Range
 from streamer.state.catalogue import tie_order
 from streamer.state.duplicates import DuplicateWindow
+from streamer.state.listing import Listing
 from streamer.topology import NEW_ITEMS
 from streamer.validity import Limits
 
@@ -65,16 +67,17 @@ class Intake:
     def take(self, chunks: Sequence[Chunk]) -> list[Taken]:
         """The chunks read, those of a partition as one range. Their records are let go."""
         found: dict[tuple[str, int], list[_Read]] = {}
+        limits = self._limits()
         for chunk in chunks:
-            read = self._read(chunk)
+            read = self._read(chunk, limits)
             chunk.let_go()
             found.setdefault((chunk.topic, chunk.partition), []).append(read)
         return [_together(parts) for parts in found.values()]
 
-    def _read(self, chunk: Chunk) -> _Read:
+    def _read(self, chunk: Chunk, limits: Limits) -> _Read:
         new_items = self._new_items(chunk)
         reader: wire.Reader[Any] = wire.new_items if new_items else wire.behaviours
-        read = reader.read(chunk, self._limits())
+        read = reader.read(chunk, limits)
         events, offsets, duplicates = self._distinct(chunk, read)
         texts = _descriptions if new_items else _reviews
         return _Read(
@@ -120,8 +123,9 @@ class Intake:
         """Events and offsets without duplicates, and the offsets of those."""
         ids = [event.event_id for event in read.events]
         twice = self._window(chunk).duplicates(ids, read.offsets)
-        _count(chunk, len(read.events) - int(twice.sum()), int(twice.sum()), read.dead_letters)
-        if not twice.any():
+        count = int(np.count_nonzero(twice))
+        _count(chunk, len(read.events) - count, count, read.dead_letters)
+        if not count:
             return read.events, read.offsets, read.offsets[:0]
         once = [event for event, again in zip(read.events, twice, strict=True) if not again]
         return once, read.offsets[~twice], read.offsets[twice]
@@ -157,12 +161,20 @@ def _together(parts: Sequence[_Read]) -> Taken:
 
 
 def _count(chunk: Chunk, applied: int, duplicates: int, dead: list[DeadLetter]) -> None:
-    metrics.CHUNKS.labels(chunk.topic).inc()
-    metrics.CHUNK_RECORDS.labels(chunk.topic).observe(len(chunk))
-    for outcome, count in (("applied", applied), ("duplicate", duplicates), ("dead", len(dead))):
-        metrics.EVENTS.labels(chunk.topic, outcome).inc(count)
+    chunks, records, *outcomes = _meters(chunk.topic)
+    chunks.inc()
+    records.observe(len(chunk))
+    for outcome, count in zip(outcomes, (applied, duplicates, len(dead)), strict=True):
+        outcome.inc(count)
     for letter in dead:
         metrics.DEAD_LETTERS.labels(letter.code).inc()
+
+
+@cache
+def _meters(topic: str) -> tuple[Any, ...]:
+    """What counts a topic's chunks, their records, and events by outcome."""
+    outcomes = (metrics.EVENTS.labels(topic, name) for name in ("applied", "duplicate", "dead"))
+    return metrics.CHUNKS.labels(topic), metrics.CHUNK_RECORDS.labels(topic), *outcomes
 
 
 def _reviews(chunk: Chunk, events: Sequence[Behaviour], offsets: Ints) -> list[Text]:
@@ -197,9 +209,14 @@ def review_text(event: Behaviour, text_id: str) -> Text:
     )
 
 
+def words(item: NewItem | Listing) -> str:
+    """An item's title and description as one text."""
+    return f"{item.title}. {item.description}" if item.description else item.title
+
+
 def description_text(event: NewItem, event_id: str) -> Text:
     """An item's title and description as a text for the inference worker."""
-    text = f"{event.title}. {event.description}" if event.description else event.title
+    text = words(event)
     return Text(
         item_id=event.item_id,
         kind="description",

@@ -19,7 +19,7 @@ from streamer.state.touched import Touched
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-BLOCK_ITEMS = 2048
+BLOCK_ITEMS = 1000
 """Items whose features are made at once: their arrays stay small and in the cache."""
 _READ_AS = {
     "view": {"views"},
@@ -83,7 +83,7 @@ class Judged:
         """Key and value of the `item-scores` record of each of these items."""
         ids = [self.items.ids[place] for place in places.tolist()]
         packed = self.judge.packer.pack(
-            ids, self.scores.at(places), self.phrases[places], self.versions[places], self.time
+            ids, self.scores, self.phrases, self.versions, self.time, places
         )
         return [(item_id.encode(), value) for item_id, value in zip(ids, packed, strict=True)]
 
@@ -94,17 +94,24 @@ class Judge:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.explainer = Explainer(bundle.predictor)
-        self._actions = [ACTIONS[kind] for kind in actions_read(bundle.predictor)]
+        self._actions = np.array(
+            [ACTIONS[kind] for kind in actions_read(bundle.predictor)], np.int64
+        )
         self.packer = ScorePacker(bundle.name, bundle.predictor.names, self.explainer.phrases)
 
     def judge(self, items: Touched, kin: KinTable, now: float) -> Judged:
         """The items' scores at ``now``."""
-        starts = range(0, max(1, len(items)), BLOCK_ITEMS)
-        blocks = [self._block(items.part(s, s + BLOCK_ITEMS), kin, now) for s in starts]
+        if len(items) <= BLOCK_ITEMS:
+            scores, phrases = self._block(items, kin, now)
+        else:
+            starts = range(0, len(items), BLOCK_ITEMS)
+            blocks = [self._block(items.part(s, s + BLOCK_ITEMS), kin, now) for s in starts]
+            scores = Scores.concatenated([scores for scores, _ in blocks])
+            phrases = np.concatenate([phrases for _, phrases in blocks])
         return Judged(
             items=items,
-            scores=Scores.concatenated([scores for scores, _ in blocks]),
-            phrases=np.concatenate([phrases for _, phrases in blocks]),
+            scores=scores,
+            phrases=phrases,
             versions=items.x[:, ITEM.index["version"]],
             time=now,
             judge=self,

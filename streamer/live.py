@@ -3,9 +3,8 @@ fared, which of them was right."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
@@ -17,35 +16,11 @@ from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
-from streamer.state.layout import DAY
 from streamer.state.shadows import Recorded, Shadows
 from streamer.state.store import Store
+from streamer.success import Success
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Success:
-    """What a model's P is of: more of the ``outcome`` within ``horizon_days`` of the launch than the
-    ``quantile`` of the launches of the same ``cohort_days``."""
-
-    horizon_days: float = 56.0
-    cohort_days: float = 30.0
-    quantile: float = 0.8
-    outcome: str = "buyers"
-
-    @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> Success:
-        """As a bundle's manifest says under ``success``."""
-        told = manifest.get("success", {})
-        return cls(**{name: told[name] for name in cls.__slots__ if name in told})
-
-    @property
-    def words(self) -> str:
-        return (
-            f"{self.outcome} in {self.horizon_days:g} days above {100 * self.quantile:g} % of the "
-            f"launches of the same {self.cohort_days:g} days"
-        )
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -76,6 +51,21 @@ async def compare(settings: Settings, candidate: str, other: str) -> list[Stage]
     return list(stages(recorded, success, now))
 
 
+def caveats(store: Path, candidate: str, other: str) -> Iterator[str]:
+    """What is to be known of such a comparison. Raises BundleError."""
+    own, its = (Success.of(bundles.read(store, name).manifest) for name in (candidate, other))
+    if own.outcome != "buyers":
+        yield (
+            f"{candidate} tells P of {own.words}, and live only buyers are counted: outcomes will "
+            "never be known"
+        )
+    elif own != its:
+        yield (
+            f"outcomes are those of which {candidate} tells P ({own.words}); {other} tells it of "
+            f"others ({its.words}), and its calibration error here says nothing of it"
+        )
+
+
 def stages(recorded: Recorded, success: Success, now: float) -> Iterator[Stage]:
     """Each stage as of stream time ``now``."""
     label = outcomes(recorded, success, now)
@@ -88,15 +78,12 @@ def stages(recorded: Recorded, success: Success, now: float) -> Iterator[Stage]:
 def outcomes(recorded: Recorded, success: Success, now: float) -> Floats:
     """1 for a success, 0 for a failure, NaN where it is not known yet. Of items only their distinct
     buyers are remembered: success by another outcome is never known.
-
-    A cohort's bar is known when the last item that may belong to it has passed its horizon.
     """
-    cohort = np.floor(recorded.launch / (success.cohort_days * DAY))
-    over_at = (cohort + 1) * success.cohort_days * DAY + success.horizon_days * DAY
+    cohort = success.cohort(recorded.launch)
     label = np.full(len(cohort), np.nan)
     if success.outcome != "buyers":
         return label
-    known = (over_at <= now) & ~np.isnan(recorded.buyers)
+    known = (success.known_at(cohort) <= now) & ~np.isnan(recorded.buyers)
     for each in np.unique(cohort[known]):
         mine = known & (cohort == each)
         _, first = np.unique(recorded.item[mine], return_index=True)

@@ -103,8 +103,9 @@ class Outputs:
     def _watch_gap(self, rows: Ints, stage: Ints, probability: Floats) -> None:
         told = self._told
         warmed = (told.stage[rows] == COLD) & (stage != COLD)
-        moved = np.abs(probability - told.probability[rows])[warmed]
-        metrics.COLD_GAP.observe_many(moved)
+        if warmed.any():
+            moved = np.abs(probability - told.probability[rows])[warmed]
+            metrics.COLD_GAP.observe_many(moved)
         told.stage[rows] = stage
 
     def _moved(self, judged: Judged, places: Ints) -> Mask:

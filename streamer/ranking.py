@@ -167,7 +167,7 @@ def _sift(
                     probability=float(judged.scores.probability[place]),
                     stage=STAGES[judged.scores.stage[place]],
                     reason="; ".join(reasons[:BOARD_REASONS]),
-                    title=facts.item.title,
+                    title=facts.listing.title,
                 )
             )
         else:

@@ -16,7 +16,7 @@ from streamer.encoding.batcher import Priority
 from streamer.encoding.service import EncodingService
 from streamer.errors import BadEvent
 from streamer.events import Encoding, Text
-from streamer.intake import description_text
+from streamer.intake import words
 from streamer.outputs import Outputs
 from streamer.publish import Publisher
 from streamer.replay.producing import producing
@@ -53,8 +53,8 @@ class Reencoder:
     async def _read(self, batch: Mapping[str, Known], found: Coverage) -> int:
         """How many of a batch were read now."""
         fingerprint = self.service.fingerprint
-        lacking = [known for known in batch.values() if found.add(known, fingerprint)]
-        texts = [text for known in lacking if (text := _text(known))]
+        lacking = {i: known for i, known in batch.items() if found.add(known, fingerprint)}
+        texts = [text for item in lacking.items() if (text := _text(*item))]
         answers = await asyncio.gather(*map(self._encode, texts))
         encodings = [answer for answer in answers if answer]
         await self.send(encodings)
@@ -68,14 +68,21 @@ class Reencoder:
             return None
 
 
-def _text(known: Known) -> Text | None:
+def _text(item_id: str, known: Known) -> Text | None:
     """The description whose other vectors are there; None where a later one is on its way."""
     content, facts = known.content, known.facts
-    if content is None or facts is None or facts.item.time != content.time:
+    if content is None or facts is None or facts.time != content.time:
         return None
-    text = description_text(facts.item, "")
-    text.time, text.order, text.text_id = content.time, content.order, content.text_id
-    return text
+    listing = facts.listing
+    return Text(
+        item_id=item_id,
+        kind="description",
+        text_id=content.text_id,
+        text=words(listing),
+        language=listing.language,
+        time=content.time,
+        order=content.order,
+    )
 
 
 async def reencode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -51,25 +52,49 @@ class Results:
 
 
 def writable(path: Path | None) -> Path | None:
-    """The path, when a report can be written there; its folder is made. Asked before the work,
-    not after it. Raises ConfigurationError."""
+    """The path, when a file can be written there; its folder is made. Asked before the work, not
+    after it. Raises ConfigurationError."""
     if path is None:
         return None
+    _made(path.parent, path)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
+    return path
+
+
+def writable_folder(path: Path | None) -> Path | None:
+    """The same of a folder that files are to be written into."""
+    if path is None:
+        return None
+    _made(path, path)
+    if not os.access(path, os.W_OK):
+        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
+    return path
+
+
+def _made(folder: Path, wanted: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"no report can be written to {path}: its folder can't be made ({error.strerror})"
+            f"nothing can be written to {wanted}: its folder can't be made ({error.strerror})"
         ) from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigurationError(f"no report can be written to {path}: it is not yours to write")
-    return path
 
 
 def write(results: Results, path: Path | None) -> None:
     """Writes the report where one is wanted. Raises ConfigurationError."""
     if writable(path) and path:
-        path.write_text(json.dumps(results.as_dict(), indent=2) + "\n")
+        told = json.dumps(_finite(results.as_dict()), indent=2, allow_nan=False)
+        path.write_text(told + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that JSON does not have (RFC 8259, section 6)."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _machine() -> dict[str, Any]:

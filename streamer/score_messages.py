@@ -8,7 +8,6 @@ message after the other. What comes out is plain MessagePack; events.py says wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -22,9 +21,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _pack = msgspec.msgpack.Encoder().encode
-_FLOAT, _UINT64 = b"\xcb" + bytes(8), b"\xcf" + bytes(8)
+_FLOAT, _UINT64 = ">f8", ">u8"
+_PLACEHOLDERS = {_FLOAT: b"\xcb" + bytes(8), _UINT64: b"\xcf" + bytes(8)}
 _FIELDS = ItemScore.__struct_fields__
 _PLACE = np.dtype("<u2")
+_ALL = slice(None)
 REMEMBERED_REASONS = 20_000
 """What is said of an item, its stage and reasons, is said of many: packed once for all."""
 
@@ -33,31 +34,29 @@ def _map_header(fields: int) -> bytes:
     return bytes([0x80 | fields])
 
 
-@dataclass(frozen=True, slots=True)
 class _Rows:
-    """One fixed part: a template, and where in it each number's eight bytes begin."""
+    """One fixed part: a template, and in it the numbers as numpy writes them."""
 
-    template: bytes
-    places: tuple[int, ...]
-
-    @classmethod
-    def of(cls, parts: Sequence[tuple[bytes, bytes]]) -> _Rows:
-        """From (key or constant, number placeholder or nothing) pairs."""
-        template, places = b"", []
-        for constant, number in parts:
-            template += constant
-            if number:
-                places.append(len(template) + 1)
-                template += number
-        return cls(template, tuple(places))
+    def __init__(self, parts: Sequence[tuple[bytes, str]]) -> None:
+        """From (key or constant, kind of the number behind it or nothing) pairs."""
+        self._template, kinds, places = b"", [], []
+        for constant, kind in parts:
+            self._template += constant
+            if kind:
+                kinds.append(kind)
+                places.append(len(self._template) + 1)
+                self._template += _PLACEHOLDERS[kind]
+        names = [f"number {place}" for place in places]
+        width = len(self._template)
+        self._row = np.dtype(
+            {"names": names, "formats": kinds, "offsets": places, "itemsize": width}
+        )
 
     def fill(self, columns: Sequence[NDArray[np.generic]]) -> list[bytes]:
         """The part of every message, ``columns`` in the order of the numbers."""
-        count = len(columns[0])
-        rows = np.tile(np.frombuffer(self.template, np.uint8), (count, 1))
-        for place, column in zip(self.places, columns, strict=True):
-            kind = ">u8" if column.dtype.kind in "iu" else ">f8"
-            rows[:, place : place + 8] = column.astype(kind).view(np.uint8).reshape(count, 8)
+        rows = np.frombuffer(bytearray(self._template * len(columns[0])), self._row)
+        for name, column in zip(self._row.names or (), columns, strict=True):
+            rows[name] = column
         return _rows(rows)
 
 
@@ -75,16 +74,16 @@ class ScorePacker:
         self._stages = [_pack("stage") + _pack(stage) + _pack("reasons") for stage in STAGES]
         self._phrases = [_pack(phrase) for phrase in phrases]
         self._said = Remembered(self._say, REMEMBERED_REASONS)
-        self._numbers = _Rows.of(
+        self._numbers = _Rows(
             [
                 (_pack("probability"), _FLOAT),
                 (_pack("uncertainty"), _FLOAT),
                 (_pack("logit"), _FLOAT),
-                (_pack("contributions") + _map_header(len(names)), b""),
+                (_pack("contributions") + _map_header(len(names)), ""),
                 *((_pack(name), _FLOAT) for name in names),
                 (_pack("model") + _pack(model) + _pack("version"), _UINT64),
                 (_pack("time"), _FLOAT),
-                (_pack("schema") + _pack(SCHEMA), b""),
+                (_pack("schema") + _pack(SCHEMA), ""),
             ]
         )
 
@@ -95,16 +94,18 @@ class ScorePacker:
         phrases: Ints,
         versions: Floats,
         time: float,
+        places: Ints | slice = _ALL,
     ) -> list[bytes]:
-        """One message an item. ``phrases`` (items, reasons) are places among the phrases."""
+        """One message an item, by the scores, phrases and versions at these places. ``phrases``
+        (items, reasons) are places among the phrases."""
         if not ids:
             return []
-        said = _rows(np.column_stack([scores.stage, phrases]).astype(_PLACE))
+        said = _rows(np.column_stack([scores.stage[places], phrases[places]]).astype(_PLACE))
         numbers = self._numbers.fill(
             [
-                *(scores.probability, scores.uncertainty, scores.logit),
-                *scores.contributions.T,
-                *(versions.astype(np.int64), np.full(len(ids), time)),
+                *(scores.probability[places], scores.uncertainty[places], scores.logit[places]),
+                *scores.contributions[places].T,
+                *(versions[places], np.full(len(ids), time)),
             ]
         )
         start, words = self._start, self._said

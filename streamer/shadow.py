@@ -18,7 +18,7 @@ from streamer import metrics
 from streamer.errors import BundleError
 from streamer.following import refuse
 from streamer.judge import Judge, Judged
-from streamer.live import Stage, Success, stages
+from streamer.live import Stage, stages
 from streamer.models import open_judge
 from streamer.patience import patiently
 from streamer.scoring.agreement import rank_correlation
@@ -28,6 +28,7 @@ from streamer.state.keys import Keys
 from streamer.state.kin import KinTable
 from streamer.state.layout import DAY, ITEM
 from streamer.state.shadows import Prediction, Shadows
+from streamer.success import Success
 
 Floats = NDArray[np.float64]
 

@@ -33,7 +33,8 @@ class Limits:
     def moments(self, timestamps_ms: NDArray[np.int64]) -> NDArray[np.float64]:
         """The time, in seconds, by which each record is judged, whenever it is read: its own
         timestamp. ``now`` where it has none, or lies ahead: a producer's clock may be wrong."""
-        stamped = np.where(timestamps_ms > 0, timestamps_ms / 1000, np.inf)
+        stamped = timestamps_ms / 1000
+        stamped[timestamps_ms <= 0] = self.now
         return np.minimum(stamped, self.now)
 
     def at(self, moment: float) -> Limits:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamer.assess import Assessor
 from streamer.clock import StreamClock
 from streamer.events import BEHAVIOUR_TYPES
-from streamer.intake import description_text
+from streamer.intake import words
 from streamer.judge import Judge, Judged
 from streamer.launch.boards import boards_of, competes
 from streamer.patience import once
@@ -128,7 +128,7 @@ class Window:
         if known is None or known.facts is None:
             return None
         seen = self._seen(judged)
-        text = description_text(known.facts.item, item_id).text
+        text = words(known.facts.listing)
         return Described(text, self._assess.judge.bundle, seen.x, judged.scores.stage)
 
     async def board(self, board: str) -> Decision | None:
@@ -205,11 +205,11 @@ async def open_window(settings: Settings, judge: Judge | None = None) -> AsyncIt
 def _facts(known: Known) -> dict[str, Any]:
     if known.facts is None:
         return {"title": None, "category": [], "brand": None, "price": None, "withdrawn": False}
-    item = known.facts.item
+    item = known.facts.listing
     return {
         "title": item.title,
         "description": item.description,
-        "category": item.category,
+        "category": list(item.category),
         "brand": item.brand,
         "seller": item.seller,
         "price": item.price,

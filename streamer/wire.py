@@ -102,10 +102,10 @@ class Reader(Generic[E]):
         moments = np.full(len(chunk), limits.now)
         if self._from_outside:
             moments = limits.moments(chunk.timestamps_ms)
-        if not _plainly_fine(events, moments[kept] + limits.future_tolerance_seconds):
+        mine = moments[kept] if dead else moments
+        if not _plainly_fine(events, mine + limits.future_tolerance_seconds):
             events, kept = self._sift(chunk, events, kept, dead, limits, moments)
-        offsets = chunk.offsets if len(kept) == len(chunk) else chunk.offsets[kept]
-        return Batch(events, offsets, dead)
+        return Batch(events, chunk.offsets[kept] if dead else chunk.offsets, dead)
 
     def _sift(
         self,
@@ -187,13 +187,15 @@ def _plainly_fine(events: list[E], latest: NDArray[np.float64]) -> bool:
     if not events or type(events[0]) is not Behaviour:
         return False
     times = np.array([e.time for e in events])
-    numbers = np.array([e.quantity + (e.value or 0.0) for e in events])  # type: ignore[attr-defined]
+    numbers = sum([e.quantity + (e.value or 0.0) for e in events])  # type: ignore[attr-defined]
     ids = "".join([f"{e.item_id}{e.user_id}{e.event_id}" for e in events])  # type: ignore[attr-defined]
     return bool(
-        ((times > 0) & (times <= latest) & np.isfinite(numbers)).all()
+        ((times > 0) & (times <= latest)).all()
+        and math.isfinite(numbers)
         and ids.isprintable()
         and " " not in ids
-        and all(e.schema == SCHEMA and e.type not in _WORDED for e in events)  # type: ignore[attr-defined]
+        and {e.schema for e in events} == {SCHEMA}
+        and _WORDED.isdisjoint([e.type for e in events])  # type: ignore[attr-defined]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Annotated
@@ -22,9 +23,13 @@ from streamer.cli import operate as operate
 from streamer.cli import reencode as reencode
 from streamer.cli import run as run
 from streamer.cli import sentiment as sentiment
-from streamer.errors import StreamerError
+from streamer.errors import ConfigurationError, StreamerError
 
 INTERRUPTED = 130
+UNWRITABLE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+)
+"""What a file or a full disk refuses with."""
 
 app = typer.Typer(
     name="streamer",
@@ -78,5 +83,10 @@ def _run(debug: bool) -> int:
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]
         return error.exit_code
+    except OSError as error:
+        if debug or error.errno not in UNWRITABLE:
+            raise
+        print(f"error: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
+        return ConfigurationError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED

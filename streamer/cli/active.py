@@ -21,6 +21,7 @@ from streamer.settings import load
 if TYPE_CHECKING:
     from streamer.learning.study import Study
     from streamer.learning.suggest import Suggestion
+    from streamer.report import Results
     from streamer.settings import Settings
 
 COUNTS = (100, 200, 400, 800)
@@ -77,16 +78,15 @@ def measure(
     study: Study,
     seeds: int,
     folder: Path | None,
-    report: Path | None,
     steps: Steps,
+    results: Results,
 ) -> None:
-    """Learning curves of every way to choose, on a study's launches."""
+    """Prints and reports learning curves of every way to choose, on a study's launches."""
     from streamer.learning.active import Strategy
     from streamer.learning.active_curve import curves, draw
     from streamer.learning.examples import examples
-    from streamer.report import Results, write
 
-    results = Results("evaluate", {"task": "active", "seeds": seeds})
+    results.parameters["seeds"] = seeds
     train, of = examples(settings, study, steps)
     launches = len(set(train.item.tolist()))
     if launches <= COUNTS[-1]:
@@ -113,4 +113,3 @@ def measure(
     Console(width=110).print(table)
     if folder:
         typer.echo(f"picture: {draw(found, COUNTS, folder)}")
-    write(results, report)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamer.cli import active, evaluate_recommend
-from streamer.cli.options import Report, StudyFile
+from streamer.cli.options import Pictures, Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.settings import load
@@ -47,77 +47,82 @@ class Task(StrEnum):
     ACTIVE = "active"
 
 
+BundleName = Annotated[
+    str | None, typer.Argument(help="A bundle's name.", show_default="the one in use")
+]
+Evaluated = Annotated[
+    Task,
+    typer.Option(
+        help="launch = which new items succeed; recommend = who buys which new item, learnt "
+        "anew on the bundle's scores; active = ways to choose the launches to learn from."
+    ),
+]
+Seeds = Annotated[
+    int,
+    typer.Option(min=0, help="New trainings, and runs of baselines that have a seed (launch)."),
+]
+Resamples = Annotated[
+    int, typer.Option(min=20, help="Bootstrap draws of launches or users for the intervals.")
+]
+Remembered = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Items of a user's past that make a taste (recommend).",
+        show_default="what the state keeps",
+    ),
+]
+
+
 def evaluate(
-    bundle: Annotated[
-        str | None, typer.Argument(help="A bundle's name.", show_default="the one in use")
-    ] = None,
-    task: Annotated[
-        Task,
-        typer.Option(
-            help="launch = which new items succeed; recommend = who buys which new item, learnt "
-            "anew on the bundle's scores; active = ways to choose the launches to learn from."
-        ),
-    ] = Task.LAUNCH,
+    bundle: BundleName = None,
+    task: Evaluated = Task.LAUNCH,
     study: StudyFile = None,
-    seeds: Annotated[
-        int,
-        typer.Option(min=0, help="New trainings, and runs of baselines that have a seed (launch)."),
-    ] = 5,
-    resamples: Annotated[
-        int, typer.Option(min=20, help="Bootstrap draws of launches or users for the intervals.")
-    ] = 200,
-    remembered: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Items of a user's past that make a taste (recommend).",
-            show_default="what the state keeps",
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            file_okay=False, help="Write pictures and a page into this folder (launch, active)."
-        ),
-    ] = None,
+    seeds: Seeds = 5,
+    resamples: Resamples = 200,
+    remembered: Remembered = None,
+    folder: Pictures = None,
     report: Report = None,
 ) -> None:
     """Compare a model with its baselines on launches later than all it learnt from."""
     from streamer import registry
     from streamer.learning.study_file import open_study
     from streamer.report import Results, write
+    from streamer.state.users import REMEMBERED_ITEMS
 
     if study and task is Task.RECOMMEND:
         raise ConfigurationError(
             "--task recommend knows the weeks of Complete Journey alone: leave --study out"
         )
-    settings = load()
-    store = settings.model_store
+    if remembered and task is not Task.RECOMMEND:
+        raise ConfigurationError("--remembered is about users' tastes: add --task recommend")
+    if folder and task is Task.RECOMMEND:
+        raise ConfigurationError("--task recommend draws no pictures: leave --folder out")
+    settings, steps = load(), ProgressSteps()
+    results = Results("evaluate", {"task": task, "study": str(study) if study else None})
     if task is Task.ACTIVE:
         of = open_study(study, settings)
-        active.measure(settings, of, max(seeds, 1), folder, report, ProgressSteps())
+        active.measure(settings, of, max(seeds, 1), folder, steps, results)
+        write(results, report)
         return
+    store = settings.model_store
     model = registry.load(store, bundle) if bundle else registry.active(store)
     of = open_study(study, settings)
-    results = Results("evaluate", {"bundle": model.name, "task": task, "resamples": resamples})
+    results.parameters |= {"bundle": model.name, "resamples": resamples}
     if task is Task.RECOMMEND:
-        from streamer.state.users import REMEMBERED_ITEMS
-
-        steps = ProgressSteps()
         kept = remembered or REMEMBERED_ITEMS
         evaluate_recommend.evaluate(settings, of, model, kept, resamples, steps, results)
     else:
-        results.parameters["study"] = str(study) if study else None
-        _launch(
-            settings, _by(of, model, told=bool(study)), model, seeds, resamples, folder, results
-        )
+        results.parameters["seeds"] = seeds
+        of = _by(of, model, told=bool(study))
+        _launch(settings, of, model, seeds, resamples, folder, results)
     write(results, report)
 
 
 def _by(of: Study, model: Bundle, *, told: bool) -> Study:
     """The study that a bundle is measured by: where none was ``told``, one with its own success.
     Raises ConfigurationError where that can't be counted there."""
-    from streamer.live import Success
+    from streamer.success import Success
 
     own = Success.of(model.manifest)
     study = model.manifest.get("study", BEFORE_STUDIES)
@@ -162,7 +167,6 @@ def _launch(
     from streamer.learning.evaluate import evaluate as run
     from streamer.learning.pictures import draw
 
-    results.parameters["seeds"] = seeds
     found = run(settings, of, model, seeds, resamples, ProgressSteps())
     _tabulate(found)
     _report(found, results)

@@ -14,6 +14,7 @@ from streamer.cli.learn import in_use
 from streamer.cli.options import Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
+from streamer.report import writable_folder
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -50,21 +51,33 @@ class On(StrEnum):
     LAUNCHES = "launches"
 
 
+Learnt = Annotated[
+    Method,
+    typer.Option(
+        help="What learns: frozen = a head on the encoder as it is; lora, adalora = small "
+        "changes to it; full = all of it but the table of words."
+    ),
+]
+LearntFrom = Annotated[
+    On,
+    typer.Option(
+        help="reviews = their sentiment; launches = the encoder itself, from description to "
+        "success, kept if launches are ranked better by it."
+    ),
+]
+Run = Annotated[
+    Path,
+    typer.Option(
+        file_okay=False,
+        callback=writable_folder,
+        help="Checkpoints, reports and TensorBoard's events of a fine-tuning.",
+    ),
+]
+
+
 def finetune(
-    method: Annotated[
-        Method,
-        typer.Option(
-            help="What learns: frozen = a head on the encoder as it is; lora, adalora = small "
-            "changes to it; full = all of it but the table of words."
-        ),
-    ] = Method.FROZEN,
-    on: Annotated[
-        On,
-        typer.Option(
-            help="reviews = their sentiment; launches = the encoder itself, from description to "
-            "success, kept if launches are ranked better by it."
-        ),
-    ] = On.REVIEWS,
+    method: Learnt = Method.FROZEN,
+    on: LearntFrom = On.REVIEWS,
     study: StudyFile = None,
     epochs: Annotated[int, typer.Option(min=1, help="At most so many.")] = 2,
     rate: Annotated[
@@ -80,12 +93,7 @@ def finetune(
         bool, typer.Option(help="Let both classes of a language weigh the same.")
     ] = True,
     seed: Annotated[int, typer.Option(help="Of the dev split, the order and the start.")] = 0,
-    run: Annotated[
-        Path,
-        typer.Option(
-            file_okay=False, help="Checkpoints, reports and TensorBoard's events of a fine-tuning."
-        ),
-    ] = Path("runs/finetune"),
+    run: Run = Path("runs/finetune"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from --run's checkpoint.")
     ] = False,
@@ -95,7 +103,8 @@ def finetune(
     the encoder itself on launches."""
     from streamer.report import Results, write
 
-    results = Results("finetune", {"on": on.value, "method": method.value, "seed": seed})
+    about = {"on": on.value, "study": str(study) if study else None}
+    results = Results("finetune", {**about, "method": method.value, "seed": seed})
     if study and on is On.REVIEWS:
         raise ConfigurationError("a study is about launches: add --on launches")
     if method is Method.FROZEN:

@@ -13,6 +13,7 @@ import typer
 from streamer.cli.options import Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import BundleError, ConfigurationError
+from streamer.report import writable, writable_folder
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ def train(
         ),
     ] = None,
     run: Annotated[
-        Path, typer.Option(file_okay=False, help="TensorBoard's events and learning curves.")
+        Path,
+        typer.Option(
+            file_okay=False,
+            callback=writable_folder,
+            help="TensorBoard's events and learning curves.",
+        ),
     ] = Path("runs/train"),
     report: Report = None,
 ) -> None:
@@ -124,7 +130,10 @@ def _train(
     for name, value in trained.metrics.items():
         results.add(f"train.{name}", value, "1")
         typer.echo(f"{name:<32} {value:.4f}")
-    typer.echo(f"saved: {trained.folder}")
+    again = f" --study {study}" if study else ""
+    typer.echo(
+        f"saved: {trained.folder}; see how good it is: streamer evaluate {trained.name}{again}"
+    )
     write(results, report)
     in_use(trained.refused)
 
@@ -150,10 +159,17 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="So many more.")] = 30,
     storage: Annotated[
         Path,
-        typer.Option(dir_okay=False, help="The trials, SQLite; those of the same launches count."),
+        typer.Option(
+            dir_okay=False,
+            callback=writable,
+            help="The trials, SQLite; those of the same launches count.",
+        ),
     ] = Path("runs/tune.sqlite"),
     output: Annotated[
-        Path, typer.Option(dir_okay=False, help="Write the best options to this JSON file.")
+        Path,
+        typer.Option(
+            dir_okay=False, callback=writable, help="Write the best options to this JSON file."
+        ),
     ] = Path("runs/tuned.json"),
     seed: Annotated[int, typer.Option(help="Seed of the sampler and of folds.")] = 0,
     report: Report = None,
@@ -169,7 +185,6 @@ def tune(
     data, _ = examples(settings, open_study(study, settings), steps)
     with steps.step("trials", trials) as told:
         found = search(data, trials, storage, seed, told)
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(stored(found.options), indent=2) + "\n")
     results.add("tune.auc", found.auc, "1", peer="defaults", peer_value=found.default_auc)
     results.add("tune.trials", found.trials, "1")

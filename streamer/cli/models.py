@@ -123,12 +123,12 @@ def compare(
     if as_json:
         _print_json(found)
         return
-    table = Table("", name, found.other, "difference", box=None, header_style="bold")
+    table = _table(("", name, found.other, "difference"))
     for metric in found.metrics:
         values = _number(metric.candidate), _number(metric.other), _number(metric.difference, "+")
         table.add_row(metric.name, *values)
+    _print(table)
     console = Console(highlight=False)
-    console.print(table)
     for reason in found.objections:
         console.print("[red]✗[/]", printable(reason))
     if not found.objections:
@@ -136,21 +136,20 @@ def compare(
 
 
 def _compare_live(settings: Settings, name: str, other: str, as_json: bool) -> None:
-    from streamer.live import compare
+    from streamer.live import caveats, compare
 
     stages = asyncio.run(compare(settings, name, other))
     if not stages:
         raise CheckFailed(
             f"no worker has seen {name} beside {other} yet: start it with --shadow {name}"
         )
+    for caveat in caveats(settings.model_store, name, other):
+        typer.echo(f"to be known: {caveat}", err=True)
     if as_json:
         _print_json(stages)
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("", "items", "rank correlation", "mean |ΔP|", "outcomes", "successes"):
-        table.add_column(column, justify="right" if column else "left")
-    for what in ("calibration error", "AUC"):
-        table.add_column(f"{what}, {name} / {other}", justify="right")
+    told = "items", "rank correlation", "mean |ΔP|", "outcomes", "successes"
+    table = _table(("", *told, "calibration error", "AUC"))
     for stage in stages:
         table.add_row(
             stage.stage,
@@ -162,7 +161,8 @@ def _compare_live(settings: Settings, name: str, other: str, as_json: bool) -> N
             f"{_number(stage.candidate_error)} / {_number(stage.active_error)}",
             f"{_number(stage.candidate_auc)} / {_number(stage.active_auc)}",
         )
-    Console().print(table)
+    _print(table)
+    typer.echo(f"Calibration error and AUC: {name} / {other}.")
     typer.echo("Each item's first score in a stage; outcomes are known a horizon after the cohort.")
 
 
@@ -214,6 +214,8 @@ def verify(
 
     folder, console = _store(store), Console(highlight=False)
     wanted = names or listing.to_verify(folder)
+    if not wanted:
+        raise CheckFailed(f"there are no bundles in {folder}: set STREAMER_MODEL_STORE or --store")
     wrong = 0
     bar = Console(stderr=True)
     for name in track(wanted, "verifying", console=bar, disable=not bar.is_terminal):
@@ -255,7 +257,7 @@ def history(store: Store = None, as_json: AsJson = False) -> None:
     _print(table)
 
 
-def _table(columns: Sequence[str], of_names: str, names: Iterable[str]) -> Table:
+def _table(columns: Sequence[str], of_names: str = "", names: Iterable[str] = ()) -> Table:
     """A table that cuts nothing off; names of bundles stay whole in their column, unless long."""
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     whole = max(map(len, names), default=0) <= LONG_NAME

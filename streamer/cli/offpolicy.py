@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -27,15 +28,25 @@ def register(app: typer.Typer) -> None:
     )(offpolicy)
 
 
+def _file(help: str) -> Any:
+    return typer.Option(exists=True, dir_okay=False, help=help)
+
+
+LogFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(exists=True, dir_okay=False, metavar="[LOG]...", show_default=False),
+]
+Catalogue = Annotated[Path | None, _file("File of the items, as for new-items.")]
+Mapping = Annotated[Path | None, _file("TOML file: the log's columns to our fields.")]
+CatalogueMapping = Annotated[Path | None, _file("The same for the catalogue.")]
+Format = Literal["auto", "jsonl", "csv", "parquet"]
+Reward = Literal["click", "view", "favourite", "cart", "purchase"]
+Campaign = Literal["all", "men", "women"]
+
+
 def offpolicy(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(exists=True, dir_okay=False, metavar="[LOG]...", show_default=False),
-    ] = None,
-    catalogue: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="File of the items, as for new-items."),
-    ] = None,
+    files: LogFiles = None,
+    catalogue: Catalogue = None,
     topics: Annotated[
         bool, typer.Option("--topics", help="The log is what the input topics retain.")
     ] = False,
@@ -44,8 +55,7 @@ def offpolicy(
         str | None, typer.Option(help="Whose policy is evaluated; the one in use unless told.")
     ] = None,
     reward: Annotated[
-        Literal["click", "view", "favourite", "cart", "purchase"],
-        typer.Option(help="What a shopper is hoped to do with what was shown."),
+        Reward, typer.Option(help="What a shopper is hoped to do with what was shown.")
     ] = "click",
     within_hours: Annotated[
         float, typer.Option(min=0.0, help="How long after it was shown that counts.")
@@ -53,22 +63,10 @@ def offpolicy(
     texts: Annotated[
         bool, typer.Option(help="Encode the texts of the log, for the bundle to read.")
     ] = True,
-    format: Annotated[
-        Literal["auto", "jsonl", "csv", "parquet"], typer.Option(help="How the files are laid out.")
-    ] = "auto",
-    mapping: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="TOML file: the log's columns to our fields."
-        ),
-    ] = None,
-    catalogue_mapping: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The same for the catalogue."),
-    ] = None,
-    campaign: Annotated[
-        Literal["all", "men", "women"], typer.Option(help="Of the Open Bandit sample.")
-    ] = "all",
+    format: Annotated[Format, typer.Option(help="How the files are laid out.")] = "auto",
+    mapping: Mapping = None,
+    catalogue_mapping: CatalogueMapping = None,
+    campaign: Annotated[Campaign, typer.Option(help="Of the Open Bandit sample.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of bootstrap, folds and lists.")] = 0,
     report: Report = None,
 ) -> None:
@@ -77,39 +75,61 @@ def offpolicy(
     Without a log, on the Open Bandit sample, both ways, beside what that policy really earned. With
     one whose impressions carry `propensity`, from files or the topics: for a bundle's lists.
     """
-    from streamer.replay.sources.log import open_log
-    from streamer.replay.sources.topics import TopicSource
     from streamer.report import Results, write
 
-    beside = catalogue or mapping or catalogue_mapping
-    if topics and (files or beside):
-        raise ConfigurationError("--topics reads the topics alone: leave out --topics or the files")
-    if beside and not files:
-        raise ConfigurationError("--catalogue and mappings go with a log: give its files, too")
-    parameters = {"bundle": bundle, "reward": reward, "within_hours": within_hours, "texts": texts}
-    results = Results(
-        "offpolicy",
-        {"files": [str(file) for file in files or ()], "topics": topics, **parameters, "seed": seed}
-        if files or topics
-        else {"campaign": campaign, "seed": seed},
-    )
-    if files or topics:
-        source = (
-            TopicSource(load(broker=broker))
-            if topics
-            else open_log(files or [], catalogue, mapping, catalogue_mapping, format)
+    layout = _Layout(catalogue, mapping, catalogue_mapping, format)
+    asked = _Asked(bundle, reward, within_hours, texts)
+    if asked != _Asked() and not (files or topics):
+        raise ConfigurationError(
+            "--bundle, --reward, --within-hours and --no-texts go with a log: give its files, or "
+            "--topics"
         )
-        _own(results, source, _Asked(bundle, reward, within_hours, texts), seed)
+    if campaign != "all" and (files or topics):
+        raise ConfigurationError("--campaign is of the Open Bandit sample: leave the log out")
+    source = _source(files or [], layout, topics, broker)
+    if source:
+        log = {"files": [str(file) for file in files or ()], "topics": topics}
+        results = Results("offpolicy", {**log, **asked._asdict(), "seed": seed})
+        _own(results, source, asked, seed)
     else:
+        results = Results("offpolicy", {"campaign": campaign, "seed": seed})
         _open_bandit(results, campaign, seed)
     write(results, report)
 
 
+class _Layout(NamedTuple):
+    """What goes with the files of a log."""
+
+    catalogue: Path | None
+    mapping: Path | None
+    catalogue_mapping: Path | None
+    format: Format
+
+
+def _source(
+    files: Sequence[Path], layout: _Layout, topics: bool, broker: str | None
+) -> Source | None:
+    """The log that was named, None where none was. Raises ConfigurationError, BrokerUnavailable."""
+    from streamer.replay.sources.log import open_log
+    from streamer.replay.sources.topics import TopicSource
+
+    beside = layout.catalogue or layout.mapping or layout.catalogue_mapping
+    if topics and (files or beside):
+        raise ConfigurationError("--topics reads the topics alone: leave out --topics or the files")
+    if beside and not files:
+        raise ConfigurationError("--catalogue and mappings go with a log: give its files, too")
+    if topics:
+        return TopicSource(load(broker=broker))
+    return open_log(files, *layout) if files else None
+
+
 class _Asked(NamedTuple):
-    bundle: str | None
-    reward: str
-    within_hours: float
-    texts: bool
+    """What is asked of a log."""
+
+    bundle: str | None = None
+    reward: str = "click"
+    within_hours: float = 24.0
+    texts: bool = True
 
 
 class _Known(NamedTuple):
@@ -140,7 +160,7 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
             typer.echo(f"{count:,} impressions were left out: they lack {what}", err=True)
 
 
-def _open_bandit(results: Results, campaign: Literal["all", "men", "women"], seed: int) -> None:
+def _open_bandit(results: Results, campaign: Campaign, seed: int) -> None:
     from streamer.learning.open_bandit import directions
 
     for way in directions(campaign, seed):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.report import writable
+from streamer.report import writable, writable_folder
 
 Broker = Annotated[
     str | None,
@@ -31,6 +31,14 @@ StudyFile = Annotated[
         dir_okay=False,
         help="TOML file: which log launches are learnt from, and what success is (docs/models.md).",
         show_default="Complete Journey",
+    ),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(
+        file_okay=False,
+        callback=writable_folder,
+        help="Write pictures and a page into this folder (launch, active).",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]

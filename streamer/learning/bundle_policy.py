@@ -42,8 +42,8 @@ Occasion = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What would be shown of one board in one hour: the ``items`` that come to some place, their ``logit``, and
-    ``chance`` (items, places)."""
+    """What would be shown of one board in one hour: the ``items`` that come to some place, their
+    ``logit``, and ``chance`` (items, places)."""
 
     items: dict[str, int]
     logit: Floats

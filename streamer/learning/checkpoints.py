@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,17 @@ def save(folder: Path, identity: str, state: dict[str, Any]) -> None:
 
 def load(folder: Path, identity: str) -> dict[str, Any] | None:
     """The folder's checkpoint; None where it has none. It is one's own file, and is trusted as
-    such. Raises ConfigurationError where it is of other work."""
+    such. Raises ConfigurationError where it is of other work or can't be read."""
     file = folder / FILE
     if not file.exists():
         return None
-    found: dict[str, Any] = torch.load(file, "cpu", weights_only=False)
+    try:
+        found: dict[str, Any] = torch.load(file, "cpu", weights_only=False)
+    except (EOFError, RuntimeError, UnpicklingError) as error:
+        why, _, _ = str(error).partition(". ")
+        raise ConfigurationError(
+            f"{file} is no checkpoint ({why}); delete it, or give another --run folder"
+        ) from None
     if found["identity"] != identity or "rng_of_gpus" not in found:
         raise ConfigurationError(
             f"{file} is of other options, data or encoder; give the ones it was started with, "

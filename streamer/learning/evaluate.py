@@ -106,7 +106,7 @@ def evaluate(
             mean = np.mean(scores, axis=0) if baseline.probable else None
             rows += of_seeds(baseline.name, test, scores, draws, mean, unseen)
     count = len(np.unique(test.item))
-    moved, most = gap(test, own[0]), _ceiling(study, test)
+    moved, most = gap(test, own[0]), _ceiling(of)
     true = faithful(bundle.predictor, test)
     return Evaluation(
         *(bundle.name, len(test), count, rows, moved, most, true, test, own[1]),
@@ -185,15 +185,14 @@ def of_seeds(
     return rows
 
 
-def _ceiling(study: Study, test: Dataset) -> float | None:
+def _ceiling(of: Origin) -> float | None:
     """None where success is not counted in buyers, or some launches have had more by then."""
-    first = test.where(test.age == 0)
+    first, success = of.test.where(of.test.age == 0), of.study.success
     bought = np.rint(np.expm1(first.x[:, _BUYERS]))
-    if study.success.outcome != "buyers" or len(np.unique(bought)) != 1:
+    if success.outcome != "buyers" or len(np.unique(bought)) != 1:
         return None
-    cohort = (first.launch_day // study.success.cohort_days).astype(np.int64)
     to_come = (first.outcome - bought).astype(np.int64)
-    return ceiling(to_come, cohort, study.success.quantile)
+    return ceiling(to_come, of.found.outcomes.cohort(first.item.tolist()), success.quantile)
 
 
 def faithful(predictor: Predictor, data: Dataset, count: int = DELETIONS) -> float:

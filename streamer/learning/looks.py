@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,14 @@ class Looks:
         return len(self.item)
 
     def save(self, path: Path) -> None:
+        """Writes a file that is whole or not there, whenever the process dies."""
         arrays = {name: getattr(self, name) for name in self.__slots__}
-        np.savez_compressed(path, allow_pickle=False, **arrays)
+        making = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+        try:
+            np.savez_compressed(making, allow_pickle=False, **arrays)
+            making.replace(path)
+        finally:
+            making.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> Looks:

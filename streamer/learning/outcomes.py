@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.events import Behaviour, NewItem
 from streamer.learning.launches import Launches
-from streamer.live import Success
+from streamer.learning.metrics import above
 from streamer.state.layout import DAY
+from streamer.success import Success
+
+Ints = NDArray[np.int64]
 
 Outcome = Literal["buyers", "value", "repeat_rate", "return_rate"]
 """What is counted of a launch until its horizon: distinct buyers, sales value, the share of buyers
@@ -101,8 +105,7 @@ class Outcomes:
     @property
     def guest_share(self) -> float:
         """The share of the launches' purchases that are of nobody known; 0 of none."""
-        launches = [item for item, time in self.launched.items() if self._launches.has(time)]
-        tallies = [self._tallies[item] for item in launches]
+        tallies = [self._tallies[item_id] for item_id in self._items()]
         made = sum(tally.purchases for tally in tallies)
         return 1 - sum(tally.of_buyer.total() for tally in tallies) / made if made else 0.0
 
@@ -118,20 +121,25 @@ class Outcomes:
     def cohorts(self) -> dict[int, list[str]]:
         """The launches, by cohort."""
         found: defaultdict[int, list[str]] = defaultdict(list)
-        for item_id, time in self.launched.items():
-            if self._launches.has(time):
-                number = int(self._launches.day(time) // self.success.cohort_days)
-                found[number].append(item_id)
+        items = self._items()
+        for item_id, number in zip(items, self.cohort(items).tolist(), strict=True):
+            found[number].append(item_id)
         return found
+
+    def cohort(self, item_ids: Sequence[str]) -> Ints:
+        """The number of each item's cohort."""
+        return self.success.cohort(np.array([self.launched[item_id] for item_id in item_ids]))
 
     def labels(self) -> dict[str, int]:
         """1 for each launch strictly above its cohort's quantile, else 0."""
-        labels: dict[str, int] = {}
-        for members in self.cohorts().values():
-            outcomes = np.array([self.outcome(item_id) for item_id in members])
-            bar = np.quantile(outcomes, self.success.quantile)
-            labels |= {m: int(o > bar) for m, o in zip(members, outcomes.tolist(), strict=True)}
-        return labels
+        items = self._items()
+        outcomes = np.array([self.outcome(item_id) for item_id in items])
+        label = above(outcomes, self.cohort(items), self.success.quantile)
+        return dict(zip(items, label.tolist(), strict=True))
+
+    def _items(self) -> list[str]:
+        """The launches."""
+        return [item_id for item_id, time in self.launched.items() if self._launches.has(time)]
 
     def launch_day(self, item_id: str) -> float:
         return self._launches.day(self.launched[item_id])

@@ -50,8 +50,8 @@ def own_log(
 ) -> OwnLog:
     """Replays the source and weighs what was shown in it.
 
-    Without ``texts`` the bundle does not get to read any; ``seed`` is that of lists and folds. Raises ConfigurationError,
-    DependencyMissing, BundleError.
+    Without ``texts`` the bundle does not get to read any; ``seed`` is that of lists and folds.
+    Raises ConfigurationError, DependencyMissing, BundleError.
     """
     source = Accepted(source, settings)
     shown = exposures(source, hope)

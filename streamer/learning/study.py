@@ -9,10 +9,10 @@ from pathlib import Path
 from streamer.learning.accepted import Accepted
 from streamer.learning.launches import Launches
 from streamer.learning.replay import AT_FIRST_SIGHT
-from streamer.live import Success
 from streamer.replay.sources.complete_journey import DAY_ZERO, CompleteJourney
 from streamer.replay.sources.journey_sales import data_file
 from streamer.settings import Settings
+from streamer.success import Success
 
 AGES_DAYS = (AT_FIRST_SIGHT, 0.0, 1 / 24, 1.0, 3.0, 7.0, 14.0, 28.0)
 """First sight is before anything was done, 0 right after the launch."""

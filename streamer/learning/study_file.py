@@ -13,9 +13,9 @@ from streamer.learning.replay import AT_FIRST_SIGHT
 from streamer.learning.study import AGES_DAYS, Study, journey
 from streamer.learning.study_form import StudyForm, choices
 from streamer.learning.study_log import Opened, open_log_of
-from streamer.live import Success
 from streamer.settings import Settings
 from streamer.state.layout import DAY
+from streamer.success import Success
 from streamer.toml_file import TomlFile
 
 LEARNT_SHARE = 0.7

@@ -21,7 +21,7 @@ It is TOML; all but the log may be left out, and is then as here:
     outcome = "buyers"                  # or value, repeat_rate, return_rate
     horizon_days = 56                   # counted for so long after a launch
     quantile = 0.8                      # success is to be strictly above that of its cohort:
-    cohort_days = 30                    # launches of the same so many days
+    cohort_days = 30                    # launches of the same so many days, from 2017-01-01 on
 
     [reviews]
     least = 200                         # with fewer, what reviews add comes from another shop's
@@ -38,8 +38,8 @@ from msgspec import Meta, Struct
 
 from streamer.learning.outcomes import Outcome
 from streamer.learning.study import LEAST_REVIEWS
-from streamer.live import Success
 from streamer.replay.sources.opening import FileFormat
+from streamer.success import Success
 
 PACKAGED = "complete-journey"
 

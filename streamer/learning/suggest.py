@@ -72,7 +72,7 @@ async def _read(window: Window, item_ids: list[str]) -> _Seen:
         scores = judged.scores
         parts.append((scores.logit, scores.uncertainty, vectors, scores.stage))
         ids += judged.items.ids
-        titles += [known.facts.item.title if known.facts else "" for known in judged.items.known]
+        titles += [known.facts.listing.title if known.facts else "" for known in judged.items.known]
     logit, uncertainty, vectors, stage = (
         np.concatenate(arrays) for arrays in zip(*parts, strict=True)
     )

@@ -122,7 +122,8 @@ def _check_cohorts(found: Survey, labels: dict[str, int]) -> None:
     success = found.study.success
     for number, members in sorted(found.outcomes.cohorts().items()):
         if len(members) >= LEAST_COHORT and not any(labels[item_id] for item_id in members):
-            begin = found.study.launches.date(number * success.cohort_days)
+            launches = found.study.launches
+            begin = launches.date(launches.day(success.begins(number)))
             raise ConfigurationError(
                 f"none of the {len(members)} launches of the cohort that begins on {begin} is above "
                 f"quantile {success.quantile:g} of its {success.outcome}: choose another outcome, "

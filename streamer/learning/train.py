@@ -27,6 +27,7 @@ from streamer.learning.steps import Steps
 from streamer.learning.study import Study
 from streamer.learning.tensorboard import Board
 from streamer.learning.transfer import TERM, Transfer, learn_reviews
+from streamer.registry import bundles
 from streamer.registry.bundles import CURVE
 from streamer.scoring.predictor import Predictor
 from streamer.settings import Settings
@@ -56,7 +57,7 @@ def train(
 
     Raises DependencyMissing, ConfigurationError, BundleError.
     """
-    name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
+    name = claimed(run)
     with Board(run / name) as board:
         data, of = examples(settings, study, steps)
         curves = Curves(board)
@@ -79,10 +80,24 @@ def train(
             settings.model_store, of.reader.fingerprint, lambda other: measure(other, of.test)
         ),
     }
+    name = bundles.unused(settings.model_store, name)
     told_of = card(name, of, data, predictor, transfer, metrics, settings.encoder)
     folder = registry.save(settings.model_store, name, predictor, manifest, told_of, curve)
     refused = registry.activate(settings.model_store, name)
     return Trained(name, folder, metrics, refused, list(caveats(of.found.outcomes)))
+
+
+def claimed(run: Path) -> str:
+    """A bundle's name that tells the time, and that no other training into the same folder has; its
+    folder there is made. Raises OSError."""
+    while True:
+        name = time.strftime("launch-%Y%m%d-%H%M%S", time.gmtime())
+        try:
+            (run / name).mkdir(parents=True)
+        except FileExistsError:
+            time.sleep(0.1)
+        else:
+            return name
 
 
 def _transferred(

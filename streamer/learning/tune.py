@@ -33,6 +33,8 @@ HELD_OUT_DAYS = 30.0
 HELD_OUT_SHARE = 0.25
 NETWORKS = 3
 """Of a trial; each of another seed."""
+SEEDS_APART = 1_000_003
+"""Between the seeds of the sampler in one run and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,10 @@ def search(
     except ImportError:
         raise DependencyMissing("optuna", "learning") from None
     early, late = _split(data)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = _opened(storage, f"launch-{fingerprint(data)}-{_inputs(data)}", seed)
     prepared = prepare(early, FitOptions(seed=seed))
-    storage.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{storage}",
-        study_name=f"launch-{fingerprint(data)}-{_inputs(data)}",
-        load_if_exists=True,
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
-    )
     usual = NetworkOptions().batch_of(len(early))
-    if not study.trials:
+    if _usual(study) is None:
         study.enqueue_trial(stored(FitOptions(network=NetworkOptions(batch=usual))))
 
     def objective(trial: Any) -> float:
@@ -94,9 +87,38 @@ def search(
         progress(done)
 
     study.optimize(objective, n_trials=trials, callbacks=[finished])
-    first = study.trials[0].value
-    best = _options(study.best_params)
-    return Found(best, study.best_value, first if first else float("nan"), len(study.trials))
+    best, ended = _options(study.best_params), sum(t.state.is_finished() for t in study.trials)
+    return Found(best, study.best_value, _usual(study) or float("nan"), ended)
+
+
+def _opened(storage: Path, name: str, seed: int) -> Any:
+    """The trials so far of that name. Raises ConfigurationError."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{storage}",
+            study_name=name,
+            load_if_exists=True,
+            direction="maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+        )
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        told = getattr(error, "orig", None) or error
+        raise ConfigurationError(f"{storage} can't hold trials ({told}): name another") from None
+    # The same seed would draw what it drew the last time.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + SEEDS_APART * len(study.trials))
+    return study
+
+
+def _usual(study: Any) -> float | None:
+    """What the options that are used unless told came to; None where no trial of them has ended:
+    one that was killed runs for ever."""
+    given = (t.value for t in study.trials if t.value and "fixed_params" in t.system_attrs)
+    return next(given, None)
 
 
 def _inputs(data: Dataset) -> str:

@@ -16,10 +16,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
@@ -42,6 +45,19 @@ Tensors = Mapping[str, NDArray[np.generic]]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _UNSEALED = "0" * 64
 _PACKAGE = Path(__file__).parents[1]
+
+
+class Form(Struct):
+    """What a manifest must look like for the store to read it; it holds more."""
+
+    kind: str
+    sha256: dict[str, str]
+    encoder: str = ""
+    encoder_fingerprint: str | None = None
+    made_at: str = ""
+    metrics: dict[str, Any] = {}
+    success: dict[str, Any] = {}
+    incumbent: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +174,12 @@ def names(store: Path) -> list[str]:
     )
 
 
+def unused(store: Path, name: str) -> str:
+    """The name; with a number behind it where a bundle has it."""
+    tried = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(one for one in tried if not _folder(store, one).exists())
+
+
 def sound(store: Path, kind: Kind) -> Iterator[Stored]:
     """The bundles of a kind that can be used; damaged ones are left out."""
     for name in names(store):
@@ -223,14 +245,25 @@ def _manifest(name: str, files: Mapping[str, bytes]) -> dict[str, Any]:
         raise BundleError(f"bundle {name} has schema {schema}, this streamer reads {SCHEMA}")
     if sha256(text.replace(seal, _UNSEALED).encode()).hexdigest() != seal:
         raise BundleError(f"bundle {name} is damaged: {MANIFEST} does not match its seal")
-    _check(name, files, manifest["sha256"])
-    if manifest["kind"] not in KINDS:
-        raise BundleError(f"bundle {name} is a {manifest['kind']}, unknown to this streamer")
+    form = _form(name, manifest)
+    _check(name, files, form.sha256)
+    if form.kind not in KINDS:
+        raise BundleError(f"bundle {name} is a {form.kind}, unknown to this streamer")
     return manifest
 
 
+def _form(name: str, manifest: Mapping[str, Any]) -> Form:
+    try:
+        form = msgspec.convert(manifest, Form)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"bundle {name} can't be read: {MANIFEST}: {error}") from None
+    if not (form.encoder or form.encoder_fingerprint):
+        raise BundleError(f"bundle {name} can't be read: {MANIFEST} names no encoder")
+    return form
+
+
 def _check(name: str, files: Mapping[str, bytes], hashes: Mapping[str, str]) -> None:
-    for file in sorted({*hashes, *files} - {MANIFEST}):
+    for file in sorted({TENSORS, CARD, *hashes, *files} - {MANIFEST}):
         if file not in files:
             raise BundleError(f"bundle {name} can't be read: {file} is missing")
         if file not in hashes:

@@ -66,6 +66,11 @@ def compared(store: Path, name: str, other: str | None) -> Comparison:
     if against is None:
         raise BundleError(f"say with what to compare {name}: nothing else has been in use yet")
     incumbent = usable(store, against)
+    if incumbent.kind != candidate.kind:
+        raise BundleError(
+            f"{name} is of kind {candidate.kind}, {against} of kind {incumbent.kind}: they have "
+            "nothing to be compared by"
+        )
     ours, theirs = gate.metrics(candidate), gate.metrics_beside(candidate, incumbent)
     names = sorted({**ours, **theirs}, key=_by_number)
     return Comparison(

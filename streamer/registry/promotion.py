@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from streamer.registry import bundles, gate, pointer
 from streamer.registry.bundles import Stored, who
 from streamer.registry.pointer import Change
 from streamer.registry.predictors import LAUNCH, predictor_of
+from streamer.success import Success
 
 
 def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool = False) -> Change:
@@ -33,7 +34,10 @@ def promote(store: Path, name: str, *, why: str = "", by: str = "", force: bool 
         behind = pointer.behind(pointer.history(store), candidate.slot, before or "")
         against = tuple(objections(candidate, incumbent, behind)) if incumbent else ()
         if against and not force:
-            raise BundleError(f"{name} is not promoted: {'; '.join(against)} (--force overrules)")
+            raise BundleError(
+                f"{name} is not promoted: {'; '.join(against)}. To overrule that: "
+                f"streamer models promote {name} --force --why '…'"
+            )
         now = 0.0 if against else behind
         if incumbent and not against:
             now = gate.behind_best(candidate, incumbent, behind)
@@ -82,12 +86,14 @@ def objections(candidate: Stored, incumbent: Stored, behind: float) -> Iterator[
         yield "its calibration turns the scores of a stage around"
     own, other = (bundle.manifest.get("success", {}) for bundle in (candidate, incumbent))
     if own != other:
-        yield f"it says P of another success ({_told(own)}) than {incumbent.name} ({_told(other)})"
+        yield f"it says P of another success ({_told(candidate)}) than {incumbent.name} ({_told(incumbent)})"
     yield from gate.objections(candidate, incumbent, behind)
 
 
-def _told(success: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in success.items()) or "not told which"
+def _told(bundle: Stored) -> str:
+    if "success" not in bundle.manifest:
+        return "not told which"
+    return Success.of(bundle.manifest).words
 
 
 def _sound(store: Path, name: str | None) -> Stored | None:

@@ -127,9 +127,9 @@ class Explainer:
 
     def weights(self, scores: Scores) -> Floats:
         """What each reason adds to the logit; shape (items, reasons)."""
-        by_content = scores.contributions[:, 1]
-        topics = scores.by_feature[:, self._topics].sum(axis=1)
-        return np.column_stack([by_content, topics, scores.by_feature[:, self._single]])
+        by_content = scores.contributions[:, 1:2]
+        topics = scores.by_feature[:, self._topics].sum(axis=1, keepdims=True)
+        return np.concatenate([by_content, topics, scores.by_feature[:, self._single]], axis=1)
 
     def top(self, x: Floats, described: Mask, weights: Floats, count: int = REASONS) -> Ints:
         """The phrases of the weightiest reasons, the weightiest first; shape (items, count).
@@ -137,10 +137,8 @@ class Explainer:
         ``described`` says of which items the description has been read.
         """
         order = _largest(np.abs(weights), count)
-        heavy = np.take_along_axis(weights, order, axis=1)
-        phrases: Ints = (
-            order * _PHRASES_PER_REASON + 2 * self._level(x, described, order) + (heavy < 0)
-        )
+        hurts = weights[np.arange(len(order))[:, None], order] < 0
+        phrases: Ints = order * _PHRASES_PER_REASON + 2 * self._level(x, described, order) + hurts
         return phrases
 
     def without(
@@ -164,13 +162,13 @@ class Explainer:
     def _level(self, x: Floats, described: Mask, reasons: Ints) -> Ints:
         """0 low, 1 high, 2 missing, of each item's reasons; texts that were read count as high."""
         column = self._column[reasons]
-        values = np.take_along_axis(x, column, axis=1)
-        level = np.where(np.isnan(values), 2, values > self._mean[column])
+        values = x[np.arange(len(x))[:, None], column]
+        level: Ints = np.where(np.isnan(values), 2, values > self._mean[column])
         level[reasons < len(_TEXTS)] = 1
         level[(reasons == _TEXTS.index("content")) & ~described[:, None]] = 2
         read = ~np.isnan(x[:, self._topics]).all(axis=1, keepdims=True)
         level[(reasons == _TEXTS.index("review_topics")) & ~read] = 2
-        return level.astype(np.int64)
+        return level
 
 
 def _largest(of: Floats, count: int) -> Ints:

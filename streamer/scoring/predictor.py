@@ -59,12 +59,13 @@ class Scores:
 
 class _Average(NamedTuple):
     """The networks on an average item: the first layer's units (E, H), the second's before and
-    after its rectifiers, each member's logit (E,)."""
+    after its rectifiers, each member's logit (E,) and their mean."""
 
     first: Singles
     before: Singles
     second: Singles
     logits: Floats
+    logit: float
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,19 @@ class Predictor:
 
     def score(self, x: Floats, content: NDArray[np.float32], stage: Ints) -> Scores:
         """Scores items: ``x`` (items, F), ``content`` (items, D) and ``stage`` (items,)."""
-        added, members, base = self._networks(self.inputs(x, content))
+        added, members = self._networks(self.inputs(x, content))
         by_feature = np.zeros(x.shape)
         ends = self._ends
         by_feature[:, self.values] = added[:, : ends[0]]
         by_feature[:, self.flags] += added[:, ends[0] : ends[1]]
         z = self._standardised(x, self.termed)
-        by_feature[:, self.termed] += z * self.term.mean(axis=0)
+        by_feature[:, self.termed] += z * self._mean_term
         slope = self.slope[stage]
         by_feature *= slope[:, None]
-        grouped = [by_feature[:, self.group == g].sum(axis=1) for g in range(len(self.groups))]
-        by_content = slope * added[:, ends[1] :].sum(axis=1, dtype=np.float64)
-        contributions = np.column_stack([slope * base + self.offset[stage], by_content, *grouped])
+        contributions = np.empty((len(x), len(self.names)))
+        contributions[:, 0] = slope * self._average.logit + self.offset[stage]
+        contributions[:, 1] = slope * added[:, ends[1] :].sum(axis=1, dtype=np.float64)
+        np.matmul(by_feature, self._member_of, out=contributions[:, 2:])
         logit = contributions.sum(axis=1)
         return Scores(
             probability=1 / (1 + np.exp(-logit)),
@@ -147,26 +149,28 @@ class Predictor:
         out[:, : ends[0]] = self._standardised(x, self.values)
         out[:, ends[0] : ends[1]] = np.isnan(x[:, self.flags])
         out[:, ends[1] :] = 0.0
-        read = np.flatnonzero(~np.isnan(content[:, 0]))
-        out[read, ends[1] :] = (content[read] - self.content_mean) @ self.components.T
+        projected = (content - self.content_mean) @ self._projection
+        out[:, ends[1] :] = np.where(np.isnan(content[:, :1]), 0.0, projected)
         return out
 
     def _standardised(self, x: Floats, places: Ints) -> Floats:
         """These features, zero where they are average or missing."""
-        z = np.clip(x[:, places], self.least[places], self.greatest[places])
+        z = x[:, places]
+        np.maximum(z, self.least[places], out=z)
+        np.minimum(z, self.greatest[places], out=z)
         z -= self.mean[places]
         z /= self.scale[places]
-        return np.where(np.isnan(z), 0.0, z)
+        z[np.isnan(z)] = 0.0
+        return z
 
-    def _networks(self, inputs: Singles) -> tuple[Singles, Floats, float]:
-        """What each input adds to the mean logit (items, I), each member's logit (items, E), and
-        the mean logit of an average item."""
+    def _networks(self, inputs: Singles) -> tuple[Singles, Floats]:
+        """What each input adds to the mean logit (items, I), and each member's logit (items, E)."""
         base = self._average.logits
         added, members = np.empty_like(inputs), np.empty((len(inputs), len(base)))
         for start in range(0, len(inputs), BLOCK_ITEMS):
             rows = slice(start, start + BLOCK_ITEMS)
             added[rows], members[rows] = self._block(inputs[rows])
-        return added, members + base, float(base.mean())
+        return added, members + base
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -177,16 +181,37 @@ class Predictor:
         return ends
 
     @cached_property
+    def _mean_term(self) -> Floats:
+        mean: Floats = self.term.mean(axis=0)
+        return mean
+
+    @cached_property
+    def _member_of(self) -> Floats:
+        """1 where a feature is of a group, shape (F, groups)."""
+        return np.equal.outer(self.group, np.arange(len(self.groups))).astype(np.float64)
+
+    @cached_property
+    def _back(self) -> tuple[Singles, Singles]:
+        """The weights of the second and the first layer as a move goes back through them."""
+        flat = self.weights1.reshape(len(self.weights1), self.bias1.size)
+        return self.weights2.swapaxes(1, 2).copy(), flat.T.copy()
+
+    @cached_property
+    def _projection(self) -> Floats:
+        """The components as columns, in memory too."""
+        return self.components.T.copy()
+
+    @cached_property
     def _average(self) -> _Average:
         first = np.maximum(self.bias1, 0.0)
         before = np.einsum("eh,ehk->ek", first, self.weights2) + self.bias2
         second = np.maximum(before, 0.0)
         logits = np.einsum("eh,eh->e", second, self.weights3) + self.bias
-        return _Average(first, before, second, logits)
+        return _Average(first, before, second, logits, float(logits.mean()))
 
     def _block(self, inputs: Singles) -> tuple[Singles, Singles]:
         """What each input adds to the mean logit, and each member's distance from its base."""
-        average = self._average
+        average, (back_weights2, back_flat) = self._average, self._back
         count, width = self.bias1.shape
         flat = self.weights1.reshape(len(self.weights1), count * width)
         move1 = (inputs @ flat).reshape(len(inputs), count, width)
@@ -197,9 +222,9 @@ class Predictor:
         back2 = _rescaled(lift2, move2, average.before)
         back2 *= self.weights3 / np.float32(count)
         back1 = np.empty_like(back2)
-        np.matmul(back2.swapaxes(0, 1), self.weights2.swapaxes(1, 2), out=back1.swapaxes(0, 1))
+        np.matmul(back2.swapaxes(0, 1), back_weights2, out=back1.swapaxes(0, 1))
         back1 *= _rescaled(lift1, move1, self.bias1)
-        added: Singles = inputs * (back1.reshape(len(inputs), count * width) @ flat.T)
+        added: Singles = inputs * (back1.reshape(len(inputs), count * width) @ back_flat)
         return added, np.einsum("neh,eh->ne", lift2, self.weights3)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -253,10 +278,9 @@ def _lifted(move: Singles, at: Singles, average: Singles) -> Singles:
 
 def _rescaled(lift: Singles, move: Singles, at: Singles) -> Singles:
     """How much of a move each rectifier lets through on its way from ``at``."""
-    still = np.abs(move) <= _STILL
-    found: Singles = np.where(still, np.float32(1), move)
-    np.divide(lift, found, out=found)
-    np.copyto(found, at > 0, where=still)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Singles = lift / move
+    np.copyto(found, at > 0, where=np.abs(move) <= _STILL)
     return found
 
 

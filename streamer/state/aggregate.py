@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,68 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _TYPES = len(TYPE_CODES)
-_INTEREST = ("click", "favourite", "cart", "share")
+_INTEREST = np.isin(list(TYPE_CODES), ("click", "favourite", "cart", "share"))
+
+_AMOUNTS = ("one", "quantity", "value", "exposure", "rating")
+_SUMS = {
+    "purchase": {"quantity": "quantity", "value": "value"},
+    "return": {"returned_value": "value"},
+    "impression": {"exposure": "exposure"},
+    "sent": {"sent": "quantity"},
+    "rated": {"rating_sum": "rating", "rating_count": "one"},
+}
+"""Sums by the events that add to them, with the amount of an event that they add up."""
+_DECAYED = {
+    "view": {"views": "one"},
+    "interest": {"interest": "one"},
+    "purchase": {"purchases": "one", "value": "value"},
+    "impression": {"exposure": "exposure"},
+    "sent": {"sent": "quantity"},
+}
+"""The same of decayed sums, which have a field for each half-life."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """The columns that certain events add to, with the place of the amount in _AMOUNTS and that of
+    the half-life in the plan."""
+
+    column: Ints
+    amount: Ints
+    half_life: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What events add to records of a layout: the columns of types by their codes, the half-lives
+    in seconds, the first of them endless, and the terms of the events that _SUMS and _DECAYED name."""
+
+    types: tuple[list[int], list[int]]
+    half_lives: Floats
+    terms: Mapping[str, _Terms]
+
+
+@cache
+def _plan(layout: Layout) -> _Plan:
+    types = [
+        (code, layout.index[name]) for name, code in TYPE_CODES.items() if name in layout.index
+    ]
+    half_lives = [np.inf, *(half_life for half_life, _ in layout.decayed)]
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    for events in _SUMS.keys() | _DECAYED.keys():
+        fields = [(name, amount, 0) for name, amount in _SUMS.get(events, {}).items()] + [
+            (decayed_name(signal, half_lives[place]), amount, place)
+            for signal, amount in _DECAYED.get(events, {}).items()
+            for place in range(1, len(half_lives))
+        ]
+        found[events] = [
+            (layout.index[field], _AMOUNTS.index(amount), place)
+            for field, amount, place in fields
+            if field in layout.index
+        ]
+    terms = {events: _Terms(*np.array(some).T) for events, some in found.items() if some}
+    codes, columns = zip(*types, strict=True)
+    return _Plan((list(codes), list(columns)), np.array(half_lives), terms)
 
 
 def folded(layout: Layout, rows: Columns, entity: Ints, count: int) -> Floats:
@@ -24,7 +87,7 @@ def folded(layout: Layout, rows: Columns, entity: Ints, count: int) -> Floats:
 
     An entity without a row has the identity, which changes nothing.
     """
-    x = np.tile(layout.identity, (count, 1))
+    x = layout.identities(count)
     if len(rows):
         _Fold(layout, rows, entity, x).fill()
     return x
@@ -38,75 +101,66 @@ class _Fold:
     x: Floats
 
     def fill(self) -> None:
-        rows, kind = self.rows, self.rows.type
-        one = np.ones(len(rows))
-        bought = kind == TYPE_CODES["purchase"]
-        shown = kind == TYPE_CODES["impression"]
-        rated = ~np.isnan(rows.rating)
+        rows, plan = self.rows, _plan(self.layout)
+        which = self._which()
         self._span("first_time", "last_time", None)
-        self._span("first_purchase_time", "last_purchase_time", bought)
-        self._count_types()
-        for field, mask, amount in (
-            ("quantity", bought, rows.quantity),
-            ("value", bought, rows.value),
-            ("returned_value", kind == TYPE_CODES["return"], rows.value),
-            ("exposure", shown, rows.exposure),
-            ("sent", shown & rows.sent, rows.quantity),
-            ("rating_sum", rated, np.rint(rows.rating / AMOUNT_UNIT)),
-            ("rating_count", rated, one),
-        ):
-            self._sum(field, mask, amount)
-        self._decay(
-            {
-                "views": (kind == TYPE_CODES["view"], one),
-                "interest": (np.isin(kind, [TYPE_CODES[name] for name in _INTEREST]), one),
-                "purchases": (bought, one),
-                "value": (bought, rows.value),
-                "exposure": (shown, rows.exposure),
-                "sent": (shown & rows.sent, rows.quantity),
-            }
-        )
+        self._span("first_purchase_time", "last_purchase_time", which["purchase"])
+        self._count_types(*plan.types)
+        rating = np.rint(rows.rating / AMOUNT_UNIT)
+        amounts = np.array([np.ones(len(rows)), rows.quantity, rows.value, rows.exposure, rating])
+        age = self._column("last_time")[self.entity] - rows.time
+        weights = np.exp2(age / -plan.half_lives[:, None])
+        for events, terms in plan.terms.items():
+            places = which[events].nonzero()[0]
+            if len(places):
+                self._add(terms, self.entity[places], amounts[:, places], weights[:, places])
+
+    def _which(self) -> dict[str, Mask]:
+        """Which of the rows are the events that _SUMS and _DECAYED name."""
+        rows, kind = self.rows, self.rows.type
+        shown = kind == TYPE_CODES["impression"]
+        return {
+            "view": kind == TYPE_CODES["view"],
+            "interest": _INTEREST[kind],
+            "purchase": kind == TYPE_CODES["purchase"],
+            "return": kind == TYPE_CODES["return"],
+            "impression": shown,
+            "sent": shown & rows.sent,
+            "rated": ~np.isnan(rows.rating),
+        }
 
     def _column(self, field: str) -> Floats:
         return self.x[:, self.layout.index[field]]
 
     def _span(self, least: str, greatest: str, mask: Mask | None) -> None:
         """Of repeated indices the last assignment stands, so in order of time it is the extreme."""
+        if greatest not in self.layout.index:
+            return
         entity, time = self.entity, self.rows.time
         if mask is not None:
             entity, time = entity[mask], time[mask]
         if (time[1:] < time[:-1]).any():
             order = np.argsort(time)
             entity, time = entity[order], time[order]
-        if greatest in self.layout.index:
-            self._column(greatest)[entity] = time
+        self._column(greatest)[entity] = time
         if least in self.layout.index:
             self._column(least)[entity[::-1]] = time[::-1]
 
-    def _count_types(self) -> None:
+    def _count_types(self, codes: list[int], columns: list[int]) -> None:
         counts = np.bincount(self.entity * _TYPES + self.rows.type, minlength=len(self.x) * _TYPES)
         counts = counts.reshape(-1, _TYPES)
-        for name, code in TYPE_CODES.items():
-            if name in self.layout.index:
-                self._column(name)[:] = counts[:, code]
+        self.x[:, columns] = counts[:, codes]
         if "version" in self.layout.index:
             self._column("version")[:] = counts.sum(axis=1)
 
-    def _sum(self, field: str, mask: Mask, amount: Floats) -> None:
-        if field in self.layout.index and mask.any():
-            self._column(field)[:] = np.bincount(
-                self.entity[mask], weights=amount[mask], minlength=len(self.x)
-            )
-
-    def _decay(self, signals: dict[str, tuple[Mask, Floats]]) -> None:
-        """An event's weight is as of the entity's last event."""
-        age = self._column("last_time")[self.entity] - self.rows.time
-        present = {name: pair for name, pair in signals.items() if pair[0].any()}
-        for half_life, names in self.layout.decayed:
-            weight = np.exp2(age / -half_life)
-            for name in present.keys() & set(names):
-                mask, amount = present[name]
-                self._sum(decayed_name(name, half_life), mask, amount * weight)
+    def _add(self, terms: _Terms, entity: Ints, amounts: Floats, weights: Floats) -> None:
+        """Adds up what these rows add: their amounts, shape (amounts, rows), each with its weight as
+        of the entity's last event, shape (half-lives, rows)."""
+        count, columns = len(self.x), len(terms.column)
+        added = amounts[terms.amount] * weights[terms.half_life]
+        cell = entity + count * np.arange(columns)[:, None]
+        sums = np.bincount(cell.ravel(), added.ravel(), count * columns)
+        self.x[:, terms.column] = sums.reshape(columns, count).T
 
 
 def members(rows: Columns) -> Additions:
@@ -120,9 +174,6 @@ def members(rows: Columns) -> Additions:
         "channels": (rows.channel != NOBODY, rows.channel),
         "days": (bought, (rows.time // DAY).astype(np.int64)),
     }
-    masks = [mask for mask, _ in (found[name] for name in LISTS)]
-    return Additions.distinct(
-        np.concatenate([rows.item[mask] for mask in masks]),
-        np.repeat(np.arange(len(LISTS)), [int(mask.sum()) for mask in masks]),
-        np.concatenate([found[name][1][found[name][0]] for name in LISTS]),
-    )
+    masks, values = (np.array(some) for some in zip(*(found[name] for name in LISTS), strict=True))
+    number, place = np.nonzero(masks)
+    return Additions.distinct(rows.item[place], number, values[number, place])

@@ -8,8 +8,8 @@
 -- ARGV[3]   lines    ids of the items
 -- ARGV[4]   bytes    for each the etag, 8 bytes, of the record that the new one was made from
 -- ARGV[5]   bytes    for each the new etag and the head of the new record
--- ARGV[6]   bytes    the lists of the new records, behind one another
--- ARGV[7]   bytes    for each where, in bytes, its lists end there: u32
+-- ARGV[6]   bytes    the tails of the new records, behind one another
+-- ARGV[7]   bytes    for each where, in bytes, its tail ends there: u32
 -- ARGV[8]   msgpack  catalogue facts, an entry an item:
 --                    [id, time, order, origin, launch, kin, facts, withdrawn, withdrawal's order]
 -- ARGV[9]   msgpack  users: [[id, …], [pairs of each, …], [time, item, time, item, …]]
@@ -69,12 +69,12 @@ local function catalogue(entries, changes)
 end
 
 local function records(changes)
-  local heads, members, ends, from = ARGV[5], ARGV[6], ARGV[7], 0
+  local heads, tails, ends, from = ARGV[5], ARGV[6], ARGV[7], 0
   local size = ETAG_BYTES + @item.head_bytes@
   for i = 1, #keys do
     local to = unpack_('<I4', ends, 4 * i - 3)
     changes[#changes + 1] = keys[i]
-    changes[#changes + 1] = sub(heads, size * (i - 1) + 1, size * i) .. sub(members, from + 1, to)
+    changes[#changes + 1] = sub(heads, size * (i - 1) + 1, size * i) .. sub(tails, from + 1, to)
     from = to
   end
 end

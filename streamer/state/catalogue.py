@@ -6,22 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from streamer.events import NewItem
 from streamer.state.batch import News, Range
 from streamer.state.keys import Keys
 from streamer.state.known import kin_of
+from streamer.state.listing import Listing, pack
 
 Ints = NDArray[np.int64]
-
-STORED_DESCRIPTION_CHARS = 2000
-"""What of a description is kept with the facts; its meaning is in the embedding."""
-
-_pack = msgspec.msgpack.Encoder().encode
 
 
 def tie_order(event_id: str) -> float:
@@ -68,7 +62,7 @@ class CatalogueEntry:
             self.launch_time = event.launched
             self.kin = " ".join(kin_of(event))
         if not self.facts or (event.time, order) > (self.time, self.order):
-            self.time, self.order, self.facts = event.time, order, _pack(_kept(event))
+            self.time, self.order, self.facts = event.time, order, pack(Listing.of(event))
 
     def packed(self) -> list[Any]:
         return [
@@ -82,16 +76,6 @@ class CatalogueEntry:
             self.withdrawn,
             self.withdrawal,
         ]
-
-
-class _Kept(NewItem, omit_defaults=True):
-    """An event as it is stored: without what is as always."""
-
-
-def _kept(event: NewItem) -> _Kept:
-    kept = _Kept(**{name: getattr(event, name) for name in _Kept.__struct_fields__})
-    kept.description, kept.image_embedding = event.description[:STORED_DESCRIPTION_CHARS], None
-    return kept
 
 
 def entries(

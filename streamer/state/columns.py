@@ -63,6 +63,8 @@ class Columns:
 
     def where(self, mask: NDArray[np.bool_]) -> Columns:
         """The rows for which the mask holds."""
+        if mask.all():
+            return self
         return Columns(*(getattr(self, name)[mask] for name in self.__slots__))
 
 

@@ -61,10 +61,10 @@ each(ARGV[5], review)
 local reply = {'applied'}
 for id, count in pairs(touched) do
   if count > 0 then
-    local record = current_item(sub(call('GET', key('i', id)), ETAG_BYTES + 1))
-    local version, aux = unpack_('<dd', record, item_at.version)
-    call('SET', key('i', id), ARGV[6] .. sub(record, 1, item_at.version - 1)
-      .. pack('<dd', version + count, aux + count) .. sub(record, item_at.aux + 8))
+    local record = sub(call('GET', key('i', id)), ETAG_BYTES + 1)
+    local version, aux = unpack_('<dd', record, @item.version_at@)
+    call('SET', key('i', id), ARGV[6] .. sub(record, 1, @item.version_at@ - 1)
+      .. pack('<dd', version + count, aux + count) .. sub(record, @item.version_at@ + 16))
   end
   reply[#reply + 1] = id
 end

@@ -19,18 +19,21 @@ from streamer.state.keys import KIN_KINDS, readers
 from streamer.state.kin import KinTable
 from streamer.state.layout import AMOUNT_UNIT, HOUR, ITEM, KIN, REVIEWS
 from streamer.state.members import EMPTY, slots_of
-from streamer.state.merge import at_time, field_at_time
+from streamer.state.merge import by_field, field_at_time
 from streamer.state.store import Store
 from streamer.state.touched import Touched
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Fields = Mapping[str, Floats]
+"""Fields by name as of now: those of items (items,), those of their relatives (kinds, items)."""
 
-_AT = ITEM.index
-_OF = KIN.index
+_LAST_TIME = ITEM.index["last_time"]
 _CHANNELS = slots_of("channels")
-_ENGAGED = ("view", "cart", "purchase")
-"""What relatives remember of those who were interested."""
+_COUNTED = ("purchase", "purchases_672h", "purchases_168h", "launches", "launches_672h")
+"""Of a relative what its first features count."""
+_ACTS = ("view", "cart", "purchase", "return")
+"""Of a relative what tells which share is usual."""
 _RELATIVES_WEIGHT = 100.0
 """Observations that what is usual among wider relatives counts for beside those of narrower ones."""
 
@@ -65,6 +68,8 @@ EXPOSURE = (
     "channel_size_max",
     "channel_size_sum",
 )
+_CARRIED = EXPOSURE.index("channels")
+"""From here on it is said where an item is carried: NaN if nowhere, but for the count itself."""
 BEHAVIOUR = (
     "age_log_hours",
     "views",
@@ -145,18 +150,19 @@ def features(
     their content as the encoder of ``fingerprint`` read it.
 
     What another worker has applied from ahead of ``now`` counts as if it happened now."""
-    now = np.broadcast_to(np.asarray(now, np.float64), len(items))
-    decayed = at_time(ITEM, items.x, np.maximum(now, items.x[:, _AT["last_time"]]))
-    relatives = kin.relatives(items.families)
+    now = np.full(len(items), now, np.float64)
+    x = by_field(ITEM, items.x.T, np.maximum(now, items.x[:, _LAST_TIME]))
+    rows = kin.relatives(items.families).T
+    relatives = by_field(KIN, kin.x.take(rows, axis=0).transpose(2, 0, 1), now)
     blocks = [
-        _price(items, decayed, kin, relatives),
-        _family(relatives, kin, now),
-        _exposure(items, decayed, kin, now),
-        _behaviour(items, decayed, kin, relatives, now),
-        _reviews(items, decayed, now, fingerprint),
+        _price(items, x, relatives),
+        _family(relatives),
+        _exposure(items, x, kin, now),
+        _behaviour(items, x, relatives, now),
+        _reviews(items, x, now, fingerprint),
     ]
     content = _content(items, fingerprint, dimensions)
-    return Features(np.concatenate(blocks, axis=1), content)
+    return Features(np.concatenate(blocks).T, content)
 
 
 async def ensure_kin(items: Touched, kin: KinTable, store: Store) -> None:
@@ -166,7 +172,7 @@ async def ensure_kin(items: Touched, kin: KinTable, store: Store) -> None:
 
 def launch_times(items: Touched) -> Floats:
     """When each item was launched: by the catalogue, or else its first event; NaN for neither."""
-    first = items.x[:, _AT["first_time"]]
+    first = items.x[:, ITEM.index["first_time"]]
     launch = items.beside["launch"]
     return np.where(np.isnan(launch), np.where(np.isfinite(first), first, np.nan), launch)
 
@@ -180,51 +186,30 @@ def _ratio(part: Floats, whole: Floats, prior: float | Floats, weight: float) ->
     return (part + prior * weight) / (whole + weight)
 
 
-def _stack(columns: Sequence[Floats]) -> Floats:
-    return np.stack(columns, axis=1)
+def _stack(rows: Sequence[Floats]) -> Floats:
+    return np.concatenate(rows).reshape(len(rows), *rows[0].shape)
 
 
-def _price(items: Touched, x: Floats, kin: KinTable, relatives: Ints) -> Floats:
+def _price(items: Touched, x: Fields, relatives: Fields) -> Floats:
     price = items.beside["price"]
     log_price = np.log(np.maximum(price, 0.01))
-    columns = [log_price]
-    for rows in relatives.T:
-        usual = kin.x[rows, _OF["value"]] / np.maximum(kin.x[rows, _OF["quantity"]], 1.0)
-        usual = np.where(usual > 0, usual, np.nan)
-        columns.append(log_price - np.log(usual))
-    paid = x[:, _AT["value"]] / np.maximum(x[:, _AT["quantity"]], 1.0)
+    usual = relatives["value"] / np.maximum(relatives["quantity"], 1.0)
+    to_relatives = log_price - np.log(np.where(usual > 0, usual, np.nan))
+    paid = x["value"] / np.maximum(x["quantity"], 1.0)
     known = (paid > 0) & (price > 0)
-    discount = 1 - paid / np.where(known, price, 1.0)
-    columns.append(np.where(known, np.clip(discount, -1, 1), np.nan))
-    return _stack(columns)
+    discount = np.maximum(1 - paid / np.where(known, price, 1.0), -1.0)
+    return _stack([log_price, *to_relatives, np.where(known, discount, np.nan)])
 
 
-def _family(relatives: Ints, kin: KinTable, now: Floats) -> Floats:
-    """What is said of each relative is worked out once for all items that share it at a time."""
-    moments, moment = np.unique(now, return_inverse=True) if now.strides != (0,) else (now[:1], 0)
-    pair = relatives * len(moments) + np.reshape(moment, (-1, 1))
-    pairs, place = np.unique(pair, return_inverse=True)
-    block = _relative(kin.x[pairs // len(moments)], moments[pairs % len(moments)])
-    return block[place].reshape(len(relatives), len(FAMILY))
-
-
-def _relative(stored: Floats, now: Floats) -> Floats:
-    x = at_time(KIN, stored, now)
-    purchases, launches = x[:, _OF["purchase"]], x[:, _OF["launches"]]
-    block = _stack(
-        [
-            _log(purchases),
-            _log(x[:, _OF["purchases_672h"]]),
-            _log(x[:, _OF["purchases_168h"]]),
-            _log(launches),
-            _log(x[:, _OF["launches_672h"]]),
-            _log(purchases) - _log(launches),
-            _momentum(x[:, _OF["purchases_168h"]], x[:, _OF["purchases_672h"]]),
-            _log(x[:, _OF["exposure_672h"]] * AMOUNT_UNIT),
-        ]
-    )
-    block[~np.isfinite(stored[:, _OF["last_time"]])] = np.nan
-    return block
+def _family(relatives: Fields) -> Floats:
+    """By kind, and of each kind by name."""
+    exposure = relatives["exposure_672h"] * AMOUNT_UNIT
+    *counts, shown = _log(_stack([*(relatives[name] for name in _COUNTED), exposure]))
+    per_launch = counts[_COUNTED.index("purchase")] - counts[_COUNTED.index("launches")]
+    momentum = _momentum(relatives["purchases_168h"], relatives["purchases_672h"])
+    block = _stack([*counts, per_launch, momentum, shown])
+    block[:, ~np.isfinite(relatives["last_time"])] = np.nan
+    return np.concatenate(block.swapaxes(0, 1))
 
 
 def _momentum(week: Floats, month: Floats) -> Floats:
@@ -232,25 +217,26 @@ def _momentum(week: Floats, month: Floats) -> Floats:
     return np.log((week + 0.5) / (month / 4 + 0.5))
 
 
-def _exposure(items: Touched, x: Floats, kin: KinTable, now: Floats) -> Floats:
-    shown = [_log(x[:, _AT[name]] * AMOUNT_UNIT) for name in EXPOSURE[: EXPOSURE.index("channels")]]
+def _exposure(items: Touched, x: Fields, kin: KinTable, now: Floats) -> Floats:
     hashed, owner = _channels(items)
     rows, count = kin.channel_rows(hashed), items.distinct("channels")
     lately = field_at_time(KIN, kin.x, rows, "purchases_672h", now[owner])
-    ever = kin.x[rows, _OF["purchase"]]
+    ever = kin.x[rows, KIN.index["purchase"]]
+    shown = _stack([x[name] for name in EXPOSURE[:_CARRIED]]) * AMOUNT_UNIT
     carried = [_over_channels(sales, owner, count) for sales in (lately, ever)]
-    return _stack([*shown, _log(count), *chain.from_iterable(carried)])
+    block = _log(_stack([*shown, count, *chain.from_iterable(carried)]))
+    block[_CARRIED + 1 :, count == 0] = np.nan
+    return block
 
 
-def _over_channels(sales: Floats, owner: Ints, count: Floats) -> list[Floats]:
-    """Mean, maximum and sum of what the channels of each item sell; NaN for an item that is
-    carried nowhere. The sum is of all ``count`` channels, the others of those listed."""
-    listed = np.bincount(owner, minlength=len(count)).astype(np.float64)
-    total = np.bincount(owner, weights=sales, minlength=len(count))
+def _over_channels(sales: Floats, owner: Ints, count: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, maximum and sum of what the channels of each item sell. The sum is of all ``count``
+    channels, the others of those listed."""
+    listed = np.bincount(owner, minlength=len(count))
+    mean = np.bincount(owner, weights=sales, minlength=len(count)) / np.maximum(listed, 1)
     largest = np.zeros(len(count))
     np.maximum.at(largest, owner, sales)
-    mean = np.divide(total, listed, out=np.zeros(len(count)), where=listed > 0)
-    return [np.where(count == 0, np.nan, _log(of)) for of in (mean, largest, mean * count)]
+    return mean, largest, mean * count
 
 
 def _channels(items: Touched) -> tuple[Ints, Ints]:
@@ -260,79 +246,71 @@ def _channels(items: Touched) -> tuple[Ints, Ints]:
     return slots[owner, place].astype(np.int64), owner
 
 
-def _behaviour(items: Touched, x: Floats, kin: KinTable, relatives: Ints, now: Floats) -> Floats:
-    at = {name: x[:, column] for name, column in _AT.items()}
-    usual = _Usual(at, kin, relatives)
-    interest = at["click"] + at["favourite"] + at["cart"] + at["share"]
-    engaged = at["view"] + interest + at["purchase"]
-    buyers = items.distinct("buyers")
-    hours = np.maximum(now - launch_times(items), 0.0) / HOUR
-    since = (now - at["last_purchase_time"]) / HOUR
-    span = (at["last_purchase_time"] - at["first_purchase_time"]) / HOUR
-    bought = at["purchase"] > 0
-    columns = {
-        "age_log_hours": _log(hours),
-        "views": _log(at["view"]),
-        "interest": _log(interest),
-        "purchases": _log(at["purchase"]),
-        "buyers": _log(buyers),
-        "users": _log(items.distinct("users")),
+def _behaviour(items: Touched, x: Fields, relatives: Fields, now: Floats) -> Floats:
+    interest = x["click"] + x["favourite"] + x["cart"] + x["share"]
+    engaged = x["view"] + interest + x["purchase"]
+    buyers, bought = items.distinct("buyers"), x["purchase"] > 0
+    last = x["last_purchase_time"]
+    amounts = {name: x[name] for name in BEHAVIOUR if name in x} | {
+        "age_log_hours": (now - launch_times(items)) / HOUR,
+        "views": x["view"],
+        "interest": interest,
+        "purchases": x["purchase"],
+        "buyers": buyers,
+        "users": items.distinct("users"),
+        "days": items.listed("days"),
+        "quantity": x["quantity"] * AMOUNT_UNIT,
+        "value": x["value"] * AMOUNT_UNIT,
+        "value_168h": x["value_168h"] * AMOUNT_UNIT,
+        "since_purchase_log_hours": np.where(bought, now - last, np.nan) / HOUR,
+        "purchase_span_log_hours": np.where(bought, last - x["first_purchase_time"], np.nan) / HOUR,
+    }
+    logs = dict(zip(amounts, _log(_stack([*amounts.values()])), strict=True))
+    bought_usually, returned_usually = _usual_shares(x, relatives)
+    columns = logs | {
         "repeat": np.where(
-            bought, np.where(buyers > 0, _log(at["purchase"]) - _log(buyers), np.nan), 0.0
+            bought, np.where(buyers > 0, logs["purchases"] - logs["buyers"], np.nan), 0.0
         ),
-        "days": _log(items.listed("days")),
-        "quantity_per_purchase": np.where(
-            bought, _log(at["quantity"] * AMOUNT_UNIT) - _log(at["purchase"]), 0.0
-        ),
-        "value": _log(at["value"] * AMOUNT_UNIT),
-        "value_168h": _log(at["value_168h"] * AMOUNT_UNIT),
+        "quantity_per_purchase": np.where(bought, logs["quantity"] - logs["purchases"], 0.0),
         "conversion": np.where(
-            at["view"] + interest > 0,
-            _ratio(at["purchase"], engaged, usual("purchase", _ENGAGED, 0.05), 20.0),
+            x["view"] + interest > 0,
+            _ratio(x["purchase"], engaged, bought_usually, 20.0),
             np.nan,
         ),
         "clicks_to_exposure": np.where(
-            at["click"] > 0, _ratio(at["click"], at["exposure"] * AMOUNT_UNIT, 0.02, 50.0), np.nan
+            x["click"] > 0, _ratio(x["click"], x["exposure"] * AMOUNT_UNIT, 0.02, 50.0), np.nan
         ),
-        "returns_share": _ratio(
-            at["return"], at["purchase"], usual("return", ("purchase",), 0.0), 20.0
-        ),
-        "hides_share": _ratio(at["hide"], engaged, 0.0, 20.0),
-        "since_purchase_log_hours": np.where(bought, _log(np.where(bought, since, 0.0)), np.nan),
-        "purchase_span_log_hours": np.where(bought, _log(np.where(bought, span, 0.0)), np.nan),
-        "momentum": _momentum(at["purchases_168h"], at["purchases_672h"]),
+        "returns_share": _ratio(x["return"], x["purchase"], returned_usually, 20.0),
+        "hides_share": _ratio(x["hide"], engaged, 0.0, 20.0),
+        "momentum": _momentum(x["purchases_168h"], x["purchases_672h"]),
     }
-    return _stack([columns.get(n, _log(at[n]) if n in at else hours) for n in BEHAVIOUR])
+    return _stack([columns[name] for name in BEHAVIOUR])
 
 
-class _Usual:
-    """What share is usual among an item's relatives, itself left out: empirical Bayes from the
-    widest to the narrowest, each shrunk towards the one before it and the first towards a guess
-    (Efron and Morris, 1975). Seller and brand come first, since a class says more of what is done
-    there."""
+def _usual_shares(x: Fields, relatives: Fields) -> Floats:
+    """Of those who were interested, and of what was bought, which share is bought and returned
+    among an item's relatives, itself left out; shape (2, items).
 
-    def __init__(self, at: Mapping[str, Floats], kin: KinTable, relatives: Ints) -> None:
-        self._at, self._kin, self._relatives = at, kin, relatives
-
-    def __call__(self, part: str, whole: Sequence[str], guess: float) -> Floats:
-        usual = np.full(len(self._relatives), guess)
-        for rows in self._relatives.T:
-            among = [self._others(name, rows) for name in (part, *whole)]
-            usual = _ratio(among[0], np.add.reduce(among[1:]), usual, _RELATIVES_WEIGHT)
-        return usual
-
-    def _others(self, name: str, rows: Ints) -> Floats:
-        others: Floats = np.maximum(self._kin.x[rows, _OF[name]] - self._at[name], 0.0)
-        return others
+    Empirical Bayes from the widest to the narrowest, each shrunk towards the one before it and the
+    first towards a guess (Efron and Morris, 1975). Seller and brand come first, since a class says
+    more of what is done there."""
+    others = {name: np.maximum(relatives[name] - x[name], 0.0) for name in _ACTS}
+    engaged = others["view"] + others["cart"] + others["purchase"]
+    parts = _stack([others["purchase"], others["return"]])
+    wholes = _stack([engaged, others["purchase"]])
+    usual = np.array([[0.05], [0.0]])
+    for kind in range(len(KIN_KINDS)):
+        usual = _ratio(parts[:, kind], wholes[:, kind], usual, _RELATIVES_WEIGHT)
+    return usual
 
 
-def _reviews(items: Touched, x: Floats, now: Floats, fingerprint: str) -> Floats:
-    ratings = x[:, _AT["rating_count"]]
-    rating = x[:, _AT["rating_sum"]] * AMOUNT_UNIT / np.maximum(ratings, 1.0)
-    out = np.full((len(items), len(REVIEW)), np.nan)
-    out[:, REVIEW.index("reviews")] = 0.0
-    out[:, REVIEW.index("rating")] = np.where(ratings > 0, rating, np.nan)
-    out[:, REVIEW.index("ratings")] = _log(ratings)
+def _reviews(items: Touched, x: Fields, now: Floats, fingerprint: str) -> Floats:
+    ratings = x["rating_count"]
+    rating = x["rating_sum"] * AMOUNT_UNIT / np.maximum(ratings, 1.0)
+    out = np.full((len(REVIEW), len(items)), np.nan)
+    out[REVIEW.index("reviews")] = 0.0
+    out[REVIEW.index("rating")] = np.where(ratings > 0, rating, np.nan)
+    out[REVIEW.index("ratings")] = _log(ratings)
     reviewed = np.flatnonzero(items.beside["reviewed"])
     if len(reviewed):
         stored = np.stack([items.known[place].reviews for place in reviewed.tolist()])  # type: ignore[misc]
@@ -340,31 +318,43 @@ def _reviews(items: Touched, x: Floats, now: Floats, fingerprint: str) -> Floats
     return out
 
 
-def _read(stored: Floats, now: Floats, reader: int, out: Floats, rows: Ints) -> None:
-    """Fills in what the inference worker read in the reviews of the items in these rows; their
+def _read(stored: Floats, now: Floats, reader: int, out: Floats, places: Ints) -> None:
+    """Fills in what the inference worker read in the reviews of the items at these places; their
     vectors only where ``reader`` has read all of them."""
-    at = REVIEWS.index
-    decayed = at_time(REVIEWS, stored, np.maximum(now, stored[:, at["last_time"]]))
-    count, judged = stored[:, at["reviews"]], stored[:, at["sentiment_count"]]
-    sentiment = _ratio(stored[:, at["sentiment_sum"]] * AMOUNT_UNIT, judged, 0.7, 3.0)
-    lately = _ratio(
-        decayed[:, at["sentiment_168h"]] * AMOUNT_UNIT, decayed[:, at["reviews_168h"]], 0.7, 3.0
+    last, first = REVIEWS.index["last_time"], REVIEWS.index["v0"]
+    x = by_field(REVIEWS, stored.T, np.maximum(now, stored[:, last]))
+    count, judged = x["reviews"], x["sentiment_count"]
+    sentiment = _ratio(x["sentiment_sum"] * AMOUNT_UNIT, judged, 0.7, 3.0)
+    lately = _ratio(x["sentiment_168h"] * AMOUNT_UNIT, x["reviews_168h"], 0.7, 3.0)
+    vectors = stored[:, first : first + REVIEW_DIMENSIONS].T * REVIEW_VECTOR_UNIT
+    whole = (count > 0) & (x["reader"] == count * reader)
+    out[REVIEW.index("reviews"), places] = _log(count)
+    out[REVIEW.index("sentiment"), places] = np.where(judged > 0, sentiment, np.nan)
+    out[REVIEW.index("sentiment_168h"), places] = np.where(judged > 0, lately, np.nan)
+    out[REVIEW.index("review_v0") :, places] = np.where(
+        whole, vectors / np.maximum(count, 1.0), np.nan
     )
-    vectors = stored[:, at["v0"] : at["v0"] + REVIEW_DIMENSIONS] * REVIEW_VECTOR_UNIT
-    whole = (count > 0) & (stored[:, at["reader"]] == count * reader)
-    mean = np.where(whole[:, None], vectors / np.maximum(count, 1.0)[:, None], np.nan)
-    out[rows, REVIEW.index("reviews")] = _log(count)
-    out[rows, REVIEW.index("sentiment")] = np.where(judged > 0, sentiment, np.nan)
-    out[rows, REVIEW.index("sentiment_168h")] = np.where(judged > 0, lately, np.nan)
-    out[rows, REVIEW.index("review_v0") :] = mean
 
 
 def _content(items: Touched, fingerprint: str, dimensions: int) -> NDArray[np.float32]:
     """A vector that is not as long as those of its encoder is none."""
     content = np.full((len(items), dimensions), np.nan, np.float32)
-    for row in np.flatnonzero(items.beside["described"]).tolist():
-        found = items.known[row].content
-        vector = found.vectors.get(fingerprint) if found else None
-        if vector is not None and len(vector) == 2 * dimensions:
-            content[row] = np.frombuffer(vector, "<f2")
+    vectors = {
+        row: vector
+        for row, known in enumerate(items.known)
+        if known.content is not None
+        and len(vector := known.content.vectors.get(fingerprint, b"")) == 2 * dimensions
+    }
+    content[[*vectors]] = singles(b"".join(vectors.values())).reshape(-1, dimensions)
     return content
+
+
+def singles(halves: bytes) -> NDArray[np.float32]:
+    """Finite float16 as float32, several times faster than numpy converts them: their bits moved
+    to where they belong, and the difference of the exponents' biases, 127 - 15, multiplied in."""
+    bits = np.frombuffer(halves, "<i2").astype(np.int32)
+    bits <<= 13
+    bits &= ~0x70000000
+    found = bits.view(np.float32)
+    found *= np.float32(2.0**112)
+    return found

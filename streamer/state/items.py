@@ -12,10 +12,11 @@ from streamer import failpoint
 from streamer.state.aggregate import folded, members
 from streamer.state.batch import Batch
 from streamer.state.catalogue import CatalogueEntry, entries
+from streamer.state.columns import Columns
 from streamer.state.layout import ITEM
 from streamer.state.members import Additions, add
 from streamer.state.merge import merged
-from streamer.state.phases import open_ranges, run_phase
+from streamer.state.phases import Offsets, open_ranges, run_phase
 from streamer.state.records import Packed, Records, next_etag
 from streamer.state.store import ItemsCall, RangeCall, Reply, Store
 from streamer.state.table import ItemTable
@@ -65,9 +66,9 @@ class _Work:
         self._store, self._batch, self._table = store, batch, table
         self._rows = table.rows(batch.items)
         self._written: Records | None = None
-        self.whole = _deltas(batch, store, np.ones(len(batch.rows), bool), None)
+        self.whole = _deltas(batch, store, batch.rows, None)
 
-    async def attempt(self, waiting: Mapping[int, Ints]) -> Sequence[Reply]:
+    async def attempt(self, waiting: Mapping[int, Offsets]) -> Sequence[Reply]:
         await self._table.read(self._store, self._rows)
         deltas = self._left(waiting)
         records = self._table.records(self._rows)
@@ -79,23 +80,25 @@ class _Work:
         replies = await self._store.apply_items(
             [self._call(shard, first, deltas, packed, expected) for shard, first in waiting.items()]
         )
-        for shard, reply in zip(waiting, replies, strict=True):
-            self._take_in(self._places(shard), reply, records, etag)
         if len(waiting) == self._store.keys.shards and not any(r.doubtful for r in replies):
             self._written = records
+            self._table.put(self._rows, records, etag)
+            return replies
+        for shard, reply in zip(waiting, replies, strict=True):
+            self._take_in(self._places(shard), reply, records, etag)
         return replies
 
-    def _left(self, waiting: Mapping[int, Ints]) -> ItemDeltas:
+    def _left(self, waiting: Mapping[int, Offsets]) -> ItemDeltas:
         """What is to be added from where the shards stand."""
-        starts = np.array([each.start for each in self._batch.ranges])
-        if all((first == starts).all() for first in waiting.values()):
+        starts = tuple(each.start for each in self._batch.ranges)
+        if all(first == starts for first in waiting.values()):
             return self.whole
         first = np.tile(starts, (self._store.keys.shards, 1))
         for shard, offsets in waiting.items():
             first[shard] = offsets
         rows = self._batch.rows
         mask = rows.offset >= first[self._batch.shards_of(rows.item), rows.range]
-        return _deltas(self._batch, self._store, mask, first)
+        return _deltas(self._batch, self._store, rows.where(mask), first)
 
     def _places(self, shard: int) -> slice:
         bounds = self._batch.bounds
@@ -104,7 +107,7 @@ class _Work:
     def _call(
         self,
         shard: int,
-        first: Ints,
+        first: Offsets,
         deltas: ItemDeltas,
         packed: Packed,
         expected: NDArray[np.uint64],
@@ -114,7 +117,7 @@ class _Work:
         heads, members_, ends = packed.part(places)
         return ItemsCall(
             shard=shard,
-            ranges=self._ranges(shard, first, deltas.events[shard]),
+            ranges=self._ranges(shard, first, deltas.events[shard].tolist()),
             clock=self._batch.clock,
             ids=ids,
             etags=expected[places].tobytes(),
@@ -125,13 +128,13 @@ class _Work:
             users=deltas.users.get(shard),
         )
 
-    def _ranges(self, shard: int, first: Ints, events: Ints) -> list[RangeCall]:
+    def _ranges(self, shard: int, first: Offsets, events: list[int]) -> list[RangeCall]:
         """Of what is dropped the first shard keeps count."""
         found: list[RangeCall] = []
         for number in open_ranges(self._batch.ranges, first):
-            each, at = self._batch.ranges[number], int(first[number])
+            each, at = self._batch.ranges[number], first[number]
             dropped = each.dropped_from(at) if shard == 0 else (0, 0)
-            found.append((each.watermark("i"), at, each.end, int(events[number]), *dropped))
+            found.append((each.watermark("i"), at, each.end, events[number], *dropped))
         return found
 
     def _take_in(self, places: slice, reply: Reply, records: Records, etag: int) -> None:
@@ -143,17 +146,16 @@ class _Work:
 
     async def outcome(self) -> Touched:
         """The items as they are now; of what the catalogue spoke of, what it said is read."""
-        spoken = [self._batch.places[item_id] for item_id in self.whole.facts]
-        self._table.doubt(self._rows[spoken])
-        written = self._written if self._table.is_read(self._rows) else None
-        await self._table.read(self._store, self._rows)
+        if self.whole.facts:
+            spoken = [self._batch.places[item_id] for item_id in self.whole.facts]
+            self._table.doubt(self._rows[spoken])
+        written = None if await self._table.read(self._store, self._rows) else self._written
         return self._table.touched(self._batch.items, self._rows, written)
 
 
-def _deltas(batch: Batch, store: Store, mask: NDArray[np.bool_], first: Ints | None) -> ItemDeltas:
-    """The deltas of the masked rows, and of catalogue events from the offsets ``first`` (shards,
-    ranges) on."""
-    rows = batch.rows if mask.all() else batch.rows.where(mask)
+def _deltas(batch: Batch, store: Store, rows: Columns, first: Ints | None) -> ItemDeltas:
+    """The deltas of these of the batch's rows, and of its catalogue events from the offsets ``first``
+    (shards, ranges) on."""
     count, shards, ranges = len(batch.items), store.keys.shards, len(batch.ranges)
     facts = entries(batch.news, batch.ranges, store.keys, first)
     x = folded(ITEM, rows, rows.item, count)

@@ -65,21 +65,19 @@ class KinTable:
         return rows
 
     def _places(self, families: Families) -> Ints:
-        numbers, first, item = np.unique(families.numbers, return_index=True, return_inverse=True)
-        asked = numbers.tolist()
-        new = [place for place, number in enumerate(asked) if number not in self._family]
+        numbers = families.numbers.tolist()
+        new = {n: place for place, n in enumerate(numbers) if n not in self._family}
         if new:
-            self._register([families.known[place].family for place in first[new].tolist()])
-        places = np.array([self._family[number] for number in asked], np.int64)
-        return places[item]
+            self._register([families.known[place].family for place in new.values()])
+        return np.fromiter(map(self._family.__getitem__, numbers), np.int64, len(numbers))
 
     def _register(self, families: Sequence[Family]) -> None:
         for family in families:
-            self._family[family.number] = len(self._families)
-            self._families.append(family)
-        count = len(self._families)
-        self._family_rows = _grown(self._family_rows, count, 0)
-        self._incomplete.update(range(count - len(families), count))
+            if family.number not in self._family:
+                self._incomplete.add(len(self._families))
+                self._family[family.number] = len(self._families)
+                self._families.append(family)
+        self._family_rows = _grown(self._family_rows, len(self._families), 0)
         self._complete()
 
     def _complete(self) -> None:
@@ -100,8 +98,9 @@ class KinTable:
                 rows[place] = self._crowded.get(int(hashed[place]), _UNKNOWN)
         return rows
 
-    def name(self, row: int) -> str:
-        return self._names[row]
+    def names(self, rows: Ints) -> list[str]:
+        """The ids of the relatives in these rows."""
+        return [self._names[row] for row in rows.tolist()]
 
     def put(self, ids: Sequence[str], entries: Sequence[bytes | None]) -> None:
         """Takes in records just read or written; None stands for a relative without a record."""
@@ -109,10 +108,11 @@ class KinTable:
         if new:
             self._add(new)
         rows = np.fromiter(map(self._row.__getitem__, ids), np.int64, len(ids))
-        present = [place for place, entry in enumerate(entries) if entry is not None]
-        records = b"".join(KIN.current(entry for entry in entries if entry is not None))
-        self._x[rows[present]] = np.frombuffer(records, KIN.head)["x"]
         self._read_at[rows] = time.monotonic()
+        found = [entry for entry in entries if entry is not None]
+        if len(found) < len(entries):
+            rows = rows[[entry is not None for entry in entries]]
+        self._x[rows] = np.frombuffer(b"".join(KIN.current(found)), KIN.head)["x"]
 
     def _add(self, new: Sequence[str]) -> None:
         for kin in new:
@@ -146,11 +146,9 @@ class KinTable:
         rows, places = self.channel_rows(channels), self._places(families)
         missing = self._missing(places)
         missing.update(channel_kin(hashed) for hashed in channels[rows == _UNKNOWN].tolist())
-        asked = np.zeros(len(self._read_at), bool)
-        asked[rows] = asked[self._family_rows[places]] = True
-        asked[_UNKNOWN] = False
-        old = asked & (self._read_at < time.monotonic() - MAX_AGE_SECONDS)
-        return [*missing, *(self._names[row] for row in np.flatnonzero(old).tolist())]
+        asked = np.concatenate([rows, self._family_rows[places].ravel()])
+        old = asked[self._read_at[asked] < time.monotonic() - MAX_AGE_SECONDS]
+        return [*missing, *(self._names[row] for row in np.unique(old).tolist())]
 
     def _missing(self, places: Ints) -> set[str]:
         if not self._incomplete:

@@ -15,18 +15,17 @@ from struct import unpack_from
 from sys import intern
 
 import msgpack
-import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from streamer.events import NewItem
+from streamer.state import listing
 from streamer.state.keys import KIN_KINDS, kin
-from streamer.state.layout import ITEM, REVIEWS, Layout
-from streamer.state.records import ETAG_BYTES, etag_of
+from streamer.state.layout import REVIEWS
+from streamer.state.listing import Listing
+from streamer.state.records import ETAG_BYTES, etag_of, place_of
 from streamer.state.remembered import Remembered
-
-_read_item = msgspec.msgpack.Decoder(NewItem).decode
 
 
 class Family(Struct, frozen=True, eq=False, gc=False):
@@ -43,7 +42,8 @@ _numbers = count(1)
 
 
 class Facts(Struct, frozen=True, gc=False):
-    """The catalogue's word on an item: the event itself, packed, and what every score needs of it.
+    """The catalogue's word on an item: the listing, packed, and what every score needs of it. The
+    event that it is of has this ``time``.
 
     ``origin`` and ``offset`` are the watermark field and the offset of the event with which the
     item came up; ``launch_time`` and ``family`` are as of that event and never change. ``price``
@@ -51,6 +51,7 @@ class Facts(Struct, frozen=True, gc=False):
     """
 
     packed: bytes
+    time: float
     origin: str
     offset: int
     launch_time: float
@@ -61,9 +62,8 @@ class Facts(Struct, frozen=True, gc=False):
     category: tuple[str, ...]
 
     @property
-    def item(self) -> NewItem:
-        """The event, its description cut to what is stored."""
-        return _read_item(self.packed)
+    def listing(self) -> Listing:
+        return listing.read(self.packed)
 
 
 class Content(Struct, frozen=True, gc=False):
@@ -148,12 +148,7 @@ class Entry(Struct, frozen=True, eq=False, gc=False):
     beside_bytes: int
 
 
-def place_of(field: str, layout: Layout) -> int:
-    """Where in a record, in bytes, a field is."""
-    return layout.head.itemsize + 8 * (layout.index[field] - len(layout.fields))
-
-
-_AUX_AT = place_of("aux", ITEM)
+_AUX_AT = place_of("aux")
 
 
 def parse(values: Sequence[bytes | None]) -> Entry | None:
@@ -162,7 +157,7 @@ def parse(values: Sequence[bytes | None]) -> Entry | None:
     stored, packed, content, reviews, early = values
     if stored is None:
         return None
-    (record,) = ITEM.current((stored[ETAG_BYTES:],))
+    record = stored[ETAG_BYTES:]
     facts = _facts(packed) if packed else None
     known = Known(
         aux_of(record),
@@ -177,21 +172,22 @@ def parse(values: Sequence[bytes | None]) -> Entry | None:
 
 
 def aux_of(record: bytes) -> float:
-    """How often what is beside a record of the current schema has changed."""
+    """How often what is beside a record has changed."""
     aux: float = unpack_from("<d", record, _AUX_AT)[0]
     return aux
 
 
 def _facts(packed: bytes) -> Facts | None:
-    time, order, origin, launch, kin_ids, item, withdrawn, withdrawal = msgpack.unpackb(
+    time, order, origin, launch, kin_ids, listed, withdrawn, withdrawal = msgpack.unpackb(
         packed, raw=True
     )
-    if not item:
+    if not listed:
         return None
     where, _, offset = origin.rpartition(b":")
-    brief, gone = _read_brief(item), (withdrawn, withdrawal) > (time, order)
+    brief, gone = listing.read_brief(listed), (withdrawn, withdrawal) > (time, order)
     return Facts(
-        packed=item,
+        packed=listed,
+        time=time,
         origin=intern(where.decode()),
         offset=int(offset),
         launch_time=launch,
@@ -201,17 +197,6 @@ def _facts(packed: bytes) -> Facts | None:
         price=nan if brief.price is None else brief.price,
         category=_categories[brief.category],
     )
-
-
-class _Brief(Struct, gc=False):
-    """What every score needs of a packed NewItem."""
-
-    price: float | None = None
-    stock: float | None = None
-    category: tuple[str, ...] = ()
-
-
-_read_brief = msgspec.msgpack.Decoder(_Brief).decode
 
 
 def family(kin_ids: bytes) -> Family:
@@ -237,8 +222,7 @@ def _reviews(stored: bytes) -> NDArray[np.float64]:
 
 
 def _early(packed: bytes) -> Early:
-    stored, log = msgpack.unpackb(packed, raw=True)
-    (record,) = ITEM.current([stored])
+    record, log = msgpack.unpackb(packed, raw=True)
     return Early(record, _watermarks(tuple(log)))
 
 

@@ -17,7 +17,8 @@ relatives and reviews. `scripts.py` writes that Lua merge from this same descrip
 
 To change the fields, raise ``schema`` and add (old schema, old fields in their order) to ``older``:
 a stored record of that schema is carried over by field name, with the identity for what it did not
-have: in Redis when it is next touched, here when it is read. Lists stay as they are.
+have: in Redis when it is next touched there, here when it is read. Lists stay as they are. How a
+record of an item is stored is told in `records.py`; heads of the others are stored as they are.
 """
 
 from __future__ import annotations
@@ -81,18 +82,14 @@ class Layout:
         """The half-life in seconds of each decayed column, in column order."""
         return np.array([h for h, signals in self.decayed for _ in signals])
 
-    @property
+    @cached_property
     def decayed_slice(self) -> slice:
         return slice(len(self.fields) - len(self.half_lives), len(self.fields))
 
     @cached_property
-    def decaying(self) -> tuple[tuple[float, slice], ...]:
-        """Each half-life in seconds with its columns."""
-        found, start = [], self.decayed_slice.start
-        for half_life, signals in self.decayed:
-            found.append((half_life, slice(start, start + len(signals))))
-            start += len(signals)
-        return tuple(found)
+    def decaying(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different half-lives in seconds, and of each decayed column the place of its own."""
+        return np.unique(self.half_lives, return_inverse=True)
 
     @cached_property
     def stamp(self) -> bytes:
@@ -104,7 +101,8 @@ class Layout:
 
         Raises StoreMismatch.
         """
-        return [r if r[:2] == self.stamp else self._carried_over(r) for r in records]
+        stamp = self.stamp
+        return [r if r.startswith(stamp) else self._carried_over(r) for r in records]
 
     def _carried_over(self, record: bytes) -> bytes:
         schema = int.from_bytes(record[:2], "little")
@@ -123,6 +121,12 @@ class Layout:
         tail = record[start + 8 * len(fields) :]
         return self.stamp + record[2:start] + row.astype("<f8").tobytes() + tail
 
+    def identities(self, count: int) -> np.ndarray:
+        """So many rows of identity, shape (count, fields)."""
+        rows = np.empty((count, len(self.identity)))
+        rows[:] = self.identity
+        return rows
+
     def heads(self, count: int) -> np.ndarray:
         """``count`` heads of identity, to be filled."""
         heads = np.zeros(count, self.head)
@@ -138,7 +142,7 @@ def decayed_name(signal: str, half_life: float) -> str:
 
 ITEM = Layout(
     name="item",
-    schema=2,
+    schema=3,
     least=("first_time", "first_purchase_time"),
     greatest=("last_purchase_time", "last_time"),
     sums=(

@@ -6,6 +6,7 @@ A list is a row of slots, EMPTY where there is nothing; what is in it stands in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,62 +43,56 @@ def filled(counts: Counts) -> NDArray[np.bool_]:
 
 @dataclass(slots=True)
 class Additions:
-    """Members to be added: of which record, to which list and what, in that order, each once."""
+    """Members to be added: to which list, of which record and what, in that order, each once."""
 
-    record: Ints
     list: Ints
+    record: Ints
     value: NDArray[np.uint32]
-
-    @classmethod
-    def none(cls) -> Additions:
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint32))
 
     @classmethod
     def distinct(cls, record: Ints, number: Ints, value: Ints) -> Additions:
         """Those that differ from one another. ``value`` is from 0 to 2**32 - 1."""
-        packed = (record * len(LISTS) + number << 32) | np.minimum(value, EMPTY - 1)
+        records = int(record.max(initial=0)) + 1
+        packed = (number * records + record << 32) | np.minimum(value, EMPTY - 1)
         packed.sort()
         if len(packed):
             packed = packed[np.concatenate([[True], packed[1:] != packed[:-1]])]
         group = packed >> 32
-        return cls(group // len(LISTS), group % len(LISTS), (packed & 0xFFFFFFFF).astype(np.uint32))
-
-    def where(self, mask: NDArray[np.bool_]) -> Additions:
-        return Additions(self.record[mask], self.list[mask], self.value[mask])
+        return cls(group // records, group % records, (packed & 0xFFFFFFFF).astype(np.uint32))
 
 
 def add(counts: Counts, slots: Slots, added: Additions) -> None:
     """Adds members to the lists of records, in place."""
-    for place in range(len(LISTS)):
-        mine = added.list == place
-        if mine.any():
+    bounds = np.searchsorted(added.list, np.arange(len(LISTS) + 1)).tolist()
+    for place, (first, last) in enumerate(pairwise(bounds)):
+        if first < last:
             segment = slots[:, _STARTS[place] : _STARTS[place + 1]]
-            _add(counts[:, place], segment, added.record[mine], added.value[mine])
+            _add(counts[:, place], segment, added.record[first:last], added.value[first:last])
 
 
 def _add(counts: Counts, slots: Slots, record: Ints, value: NDArray[np.uint32]) -> None:
     """The same for one list; ``counts`` (records,) and ``slots`` (records, keep) are views."""
     fresh = ~(slots[record] == value[:, None]).any(axis=1)
-    record, value = record[fresh], value[fresh]
+    record, value, keep = record[fresh], value[fresh], slots.shape[1]
     grown = np.bincount(record, minlength=len(counts))
-    rank = np.arange(len(record)) - (np.cumsum(grown) - grown)[record]
-    keep = slots.shape[1]
-    fits = counts + grown <= keep
-    roomy = fits[record]
-    slots[record[roomy], counts[record[roomy]] + rank[roomy]] = value[roomy]
-    _keep_smallest(slots, np.flatnonzero(~fits), record[~roomy], value[~roomy], rank[~roomy])
+    place = np.arange(len(record)) + (counts + grown - np.cumsum(grown))[record]
+    fits = place < keep
+    if fits.all():
+        slots[record, place] = value
+        counts[:] = counts + grown
+        return
+    slots[record[fits], place[fits]] = value[fits]
+    _keep_smallest(slots, record[~fits], value[~fits], place[~fits] - keep)
     counts[:] = np.minimum(counts + grown, keep)
 
 
-def _keep_smallest(
-    slots: Slots, full: Ints, record: Ints, value: NDArray[np.uint32], rank: Ints
-) -> None:
-    if not len(full):
-        return
+def _keep_smallest(slots: Slots, record: Ints, value: NDArray[np.uint32], beyond: Ints) -> None:
+    """Keeps of full lists and more members, ``beyond`` counting those of a record, the smallest."""
+    full, row = np.unique(record, return_inverse=True)
     keep = slots.shape[1]
-    wide = np.full((len(full), keep + int(rank.max()) + 1), EMPTY, np.uint32)
+    wide = np.full((len(full), keep + int(beyond.max()) + 1), EMPTY, np.uint32)
     wide[:, :keep] = slots[full]
-    wide[np.searchsorted(full, record), keep + rank] = value
+    wide[row, keep + beyond] = value
     wide.sort(axis=1)
     slots[full] = wide[:, :keep]
 
@@ -109,6 +104,7 @@ def distinct(counts: Counts, slots: Slots, name: str) -> NDArray[np.float64]:
     keep = int(KEEP[place])
     found = counts[:, place].astype(np.float64)
     full = np.flatnonzero(found >= keep)
-    largest = slots[full][:, slots_of(name)].max(axis=1, initial=1)
-    found[full] = (keep - 1) * 2.0**32 / largest
+    if len(full):
+        largest = slots[full, slots_of(name)].max(axis=1)
+        found[full] = (keep - 1) * 2.0**32 / largest
     return found

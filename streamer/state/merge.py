@@ -13,25 +13,26 @@ Floats = NDArray[np.float64]
 _MOST_DOUBLINGS = 512.0
 
 
-def merge_rows(layout: Layout, x: Floats, group: Ints, groups: int) -> Floats:
+def merge_groups(layout: Layout, x: Floats, group: Ints) -> tuple[Ints, Floats]:
     """Merges the rows of each group into one.
 
-    ``x`` has shape (rows, fields), ``group`` says which of the ``groups`` a row belongs to; the
-    result has shape (groups, fields), the identity where a group has no row.
+    ``x`` has shape (rows, fields), ``group`` says which group a row belongs to. Returns the groups in
+    ascending order, and the rows that they merge into.
     """
-    out = np.tile(layout.identity, (groups, 1))
     if not len(x):
-        return out
-    order = np.argsort(group, kind="stable")
+        return group, x
+    order = group.argsort(kind="stable")
     x, group = x[order], group[order]
-    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
-    present = group[starts]
+    begins = np.concatenate([[True], group[1:] != group[:-1]])
+    starts = begins.nonzero()[0]
     least, greatest = len(layout.least), len(layout.least) + len(layout.greatest)
-    out[present, :least] = np.minimum.reduceat(x[:, :least], starts) if least else 0
-    out[present, least:greatest] = np.maximum.reduceat(x[:, least:greatest], starts)
-    scaled = at_time(layout, x, out[group, layout.index["last_time"]])
-    out[present, greatest:] = np.add.reduceat(scaled[:, greatest:], starts)
-    return out
+    out = np.empty((len(starts), x.shape[1]))
+    if least:
+        out[:, :least] = np.minimum.reduceat(x[:, :least], starts)
+    out[:, least:greatest] = np.maximum.reduceat(x[:, least:greatest], starts)
+    scaled = at_time(layout, x, out[begins.cumsum() - 1, layout.index["last_time"]])
+    out[:, greatest:] = np.add.reduceat(scaled[:, greatest:], starts)
+    return group[starts], out
 
 
 def merged(layout: Layout, x: Floats, delta: Floats) -> Floats:
@@ -53,10 +54,22 @@ def at_time(layout: Layout, x: Floats, time: Floats | float) -> Floats:
     Before a row's last event they are larger, up to a bound that keeps them finite.
     """
     out = x.copy()
-    age = _age(x[:, layout.index["last_time"]], time)
-    for half_life, columns in layout.decaying:
-        out[:, columns] *= _decay(age, half_life)[:, None]
+    _decay_fields(layout, out.T, time)
     return out
+
+
+def by_field(layout: Layout, x: Floats, time: Floats | float) -> dict[str, Floats]:
+    """The same by name of the field, each an array of its own. ``x`` has shape (fields, ...)."""
+    out = x.copy()
+    _decay_fields(layout, out, time)
+    return dict(zip(layout.fields, out, strict=True))
+
+
+def _decay_fields(layout: Layout, x: Floats, time: Floats | float) -> None:
+    """Brings decayed fields to ``time``, in place; ``x`` has shape (fields, ...)."""
+    half_lives, place = layout.decaying
+    age = _age(x[layout.index["last_time"]], time)
+    x[layout.decayed_slice] *= _decay(age, half_lives.reshape(-1, *[1] * age.ndim))[place]
 
 
 def field_at_time(layout: Layout, x: Floats, rows: Ints, field: str, time: Floats) -> Floats:

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer.errors import StoreEmpty
 from streamer.state.batch import Range
 from streamer.state.store import Reply
 
-Ints = NDArray[np.int64]
+Offsets = tuple[int, ...]
+"""An offset in each range."""
 
 UNKNOWN = -1
 """Where a shard stands in a log that it does not know."""
@@ -40,7 +38,7 @@ def emptied(watermark: str) -> StoreEmpty:
     )
 
 
-Attempt = Callable[[Mapping[int, Ints]], Awaitable[Sequence[Reply]]]
+Attempt = Callable[[Mapping[int, Offsets]], Awaitable[Sequence[Reply]]]
 """Calls the script for some shards, each from its own offset on in each range; the replies follow
 the mapping's order."""
 
@@ -50,12 +48,12 @@ async def run_phase(phase: str, ranges: Sequence[Range], shards: int, attempt: A
 
     Raises LostWrites, StoreEmpty.
     """
-    starts = np.array([each.start for each in ranges])
-    waiting = dict.fromkeys(range(shards), starts)
+    starts = tuple(each.start for each in ranges)
+    waiting: dict[int, Offsets] = dict.fromkeys(range(shards), starts)
     lost: dict[int, int] = {}
     while waiting:
         replies = await attempt(waiting)
-        left: dict[int, Ints] = {}
+        left: dict[int, Offsets] = {}
         for (shard, first), reply in zip(waiting.items(), replies, strict=True):
             if reply.stands is not None:
                 left[shard] = _standing(phase, ranges, first, reply.stands, lost)
@@ -66,20 +64,24 @@ async def run_phase(phase: str, ranges: Sequence[Range], shards: int, attempt: A
         waiting = {shard: first for shard, first in left.items() if open_ranges(ranges, first)}
 
 
-def open_ranges(ranges: Sequence[Range], first: Ints) -> list[int]:
+def open_ranges(ranges: Sequence[Range], first: Offsets) -> list[int]:
     """Those of the ranges in which something is left from these offsets on."""
     return [number for number, each in enumerate(ranges) if first[number] < each.end]
 
 
 def _standing(
-    phase: str, ranges: Sequence[Range], first: Ints, stands: Sequence[int], lost: dict[int, int]
-) -> Ints:
+    phase: str,
+    ranges: Sequence[Range],
+    first: Offsets,
+    stands: Sequence[int],
+    lost: dict[int, int],
+) -> Offsets:
     """Where a shard goes on that stands there in its open ranges; notes what it has lost."""
-    on = first.copy()
+    on = list(first)
     for number, at in zip(open_ranges(ranges, first), stands, strict=True):
         if at == UNKNOWN:
             raise emptied(ranges[number].watermark(phase))
         if at < first[number]:
             lost[number] = min(at, lost.get(number, at))
         on[number] = min(max(at, on[number]), ranges[number].end)
-    return on
+    return tuple(on)

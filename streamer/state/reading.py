@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamer.state.known import Known, aux_of, beside
-from streamer.state.layout import ITEM
 from streamer.state.records import ETAG_BYTES, Records, etag_of
 from streamer.state.store import Store
 from streamer.state.table import ItemTable
@@ -21,8 +20,7 @@ async def read_items(store: Store, ids: Sequence[str], table: ItemTable) -> Touc
     changed: list[str] = []
     for item_id, value in zip(ids, await store.read("i", ids), strict=True):
         if value is not None:
-            (record,) = ITEM.current((value[ETAG_BYTES:],))
-            known = table.known(item_id)
+            record, known = value[ETAG_BYTES:], table.known(item_id)
             found[item_id] = etag_of(value), record, known
             if aux_of(record) != known.aux:
                 changed.append(item_id)

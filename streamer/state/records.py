@@ -1,25 +1,55 @@
-"""Item records as columns, and their bytes in Redis: an etag, then a record of layout.ITEM."""
+"""Item records as columns, and their bytes in Redis.
+
+Behind an etag stands the record: its schema, the lengths of its lists, its version and aux counts,
+which fields differ from the identity (a bit each, in the order of the layout), then these fields
+and the members of its lists. Most fields of most items are as nothing had happened; they take a bit.
+Schema, version and aux stand at the same place in every schema, so that scripts find them.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.errors import StoreMismatch
 from streamer.state.layout import ITEM
 from streamer.state.members import EMPTY, LISTS, WIDTH, Counts, Slots, filled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Etags = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
 
 ABSENT = 0
 """The etag of an item without a record."""
 ETAG_BYTES = 8
+
+_COUNTED = ("version", "aux")
+"""Fields that stand in the head of every record."""
+HEAD = np.dtype(
+    [
+        ("schema", "<u2"),
+        ("counts", "<u2", (len(LISTS),)),
+        *((name, "<f8") for name in _COUNTED),
+        ("present", "<u8"),
+    ]
+)
+"""What a record begins with."""
+_STORED_HEAD = np.dtype([("etag", "<u8"), *((name, HEAD[name]) for name in HEAD.names or ())])
+_MOST_FIELDS = 64
+
+
+def place_of(name: str) -> int:
+    """Where in a record, in bytes, a field of its head is."""
+    assert HEAD.fields
+    place: int = HEAD.fields[name][1]
+    return place
 
 
 def etag_of(stored: bytes) -> int:
@@ -40,28 +70,52 @@ class Records:
     def empty(cls, count: int) -> Records:
         """Records of items that nothing has happened to."""
         return cls(
-            np.tile(ITEM.identity, (count, 1)),
+            ITEM.identities(count),
             np.zeros((count, len(LISTS)), np.uint16),
             np.full((count, WIDTH), EMPTY, np.uint32),
         )
 
     @classmethod
     def unpacked(cls, records: Sequence[bytes]) -> Records:
-        """From records without their etags. Raises StoreMismatch."""
-        records, size = ITEM.current(records), ITEM.head.itemsize
-        heads = np.frombuffer(b"".join([record[:size] for record in records]), ITEM.head)
+        """From records without their etags, those of an older schema carried over by field name.
+        Raises StoreMismatch."""
         found = cls.empty(len(records))
-        found.x[:], found.counts[:] = heads["x"], heads["counts"]
-        members = np.frombuffer(b"".join([record[size:] for record in records]), "<u4")
-        found.slots[filled(found.counts)] = members
+        of_schema: defaultdict[bytes, list[int]] = defaultdict(list)
+        for place, record in enumerate(records):
+            of_schema[record[:2]].append(place)
+        for stamp, places in of_schema.items():
+            found._take_in(places, [records[place] for place in places], _fields(stamp))
         return found
+
+    def _take_in(self, places: list[int], records: Sequence[bytes], fields: Sequence[str]) -> None:
+        heads = np.frombuffer(b"".join([record[: HEAD.itemsize] for record in records]), HEAD)
+        tails = np.frombuffer(b"".join([record[HEAD.itemsize :] for record in records]), "<u4")
+        present = _mask(heads["present"], len(fields))
+        is_field = _is_field(present, heads["counts"])
+        x = np.tile(_identity(fields), (len(records), 1))
+        x[present] = tails[is_field].view("<f8")
+        for name in _COUNTED:
+            x[:, fields.index(name)] = heads[name]
+        known = [column for column, name in enumerate(fields) if name in ITEM.index]
+        self.x[np.ix_(places, [ITEM.index[fields[column]] for column in known])] = x[:, known]
+        self.counts[places] = heads["counts"]
+        slots = np.full((len(records), WIDTH), EMPTY, np.uint32)
+        slots[filled(heads["counts"])] = tails[~is_field]
+        self.slots[places] = slots
 
     def packed(self, etag: int) -> Packed:
         heads = np.zeros(len(self), _STORED_HEAD)
-        heads["etag"], heads["schema"] = etag, ITEM.schema
-        heads["counts"], heads["x"] = self.counts, self.x
-        ends = np.cumsum(self.counts.sum(axis=1, dtype=np.int64))
-        return Packed(heads, self.slots[filled(self.counts)].astype("<u4"), ends)
+        heads["etag"], heads["schema"], heads["counts"] = etag, ITEM.schema, self.counts
+        present = self.x != ITEM.identity
+        for name in _COUNTED:
+            heads[name] = self.x[:, ITEM.index[name]]
+            present[:, ITEM.index[name]] = False
+        heads["present"] = _bits(present)
+        is_field = _is_field(present, self.counts)
+        tails = np.empty(len(is_field), "<u4")
+        tails[is_field] = self.x[present].view("<u4")
+        tails[~is_field] = self.slots[self.slots != EMPTY]
+        return Packed(heads, tails, np.cumsum(_lengths(present, self.counts).sum(axis=1)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -74,24 +128,63 @@ class Records:
         self.slots[rows] = records.slots
 
 
-_STORED_HEAD = np.dtype([("etag", "<u8"), *((n, ITEM.head[n]) for n in ITEM.head.names or ())])
-
-
 @dataclass(slots=True)
 class Packed:
-    """The bytes of records: ``heads`` one after the other, ``members`` one after the other, those
-    of a record up to its place in ``ends``."""
+    """The bytes of records: ``heads`` one after the other, ``tails`` one after the other, that of a
+    record up to its place in ``ends``."""
 
     heads: np.ndarray
-    members: NDArray[np.uint32]
+    tails: NDArray[np.uint32]
     ends: Ints
 
     def part(self, places: slice) -> tuple[bytes, bytes, bytes]:
-        """Heads, members, and where each record's members end among these, in bytes (u32)."""
+        """Heads, tails, and where each record's tail ends among these, in bytes (u32)."""
         first = int(self.ends[places.start - 1]) if places.start else 0
         last = int(self.ends[places.stop - 1]) if places.stop > places.start else first
         ends = (4 * (self.ends[places] - first)).astype("<u4")
-        return self.heads[places].tobytes(), self.members[first:last].tobytes(), ends.tobytes()
+        return self.heads[places].tobytes(), self.tails[first:last].tobytes(), ends.tobytes()
+
+
+def _fields(stamp: bytes) -> tuple[str, ...]:
+    """The fields of records of a schema, in their order."""
+    schema = int.from_bytes(stamp, "little")
+    fields = {ITEM.schema: ITEM.fields, **dict(ITEM.older)}.get(schema)
+    if fields is None:
+        raise StoreMismatch(
+            f"a stored item record has schema {schema}, this streamer reads {ITEM.schema}; run the "
+            "newer streamer on this store"
+        )
+    return fields
+
+
+def _identity(fields: Sequence[str]) -> Floats:
+    """What the fields are where nothing happened; of those that there are no more it is not known."""
+    known = dict(zip(ITEM.fields, ITEM.identity.tolist(), strict=True))
+    return np.array([known.get(name, np.nan) for name in fields])
+
+
+def _bits(present: Mask) -> NDArray[np.uint64]:
+    """A number of each row, whose bits the row are."""
+    wide = np.zeros((len(present), _MOST_FIELDS), bool)
+    wide[:, : present.shape[1]] = present
+    bits: NDArray[np.uint64] = np.packbits(wide, axis=1, bitorder="little").view("<u8")[:, 0]
+    return bits
+
+
+def _mask(bits: NDArray[np.uint64], fields: int) -> Mask:
+    """The rows of which these are the bits."""
+    places = np.frombuffer(bits.astype("<u8").tobytes(), np.uint8).reshape(-1, 8)
+    return np.unpackbits(places, axis=1, count=fields, bitorder="little").astype(bool)
+
+
+def _lengths(present: Mask, counts: Counts) -> Ints:
+    """How many units of 32 bits the fields and the members of each record take, (records, 2)."""
+    return np.column_stack([2 * present.sum(axis=1), counts.sum(axis=1, dtype=np.int64)])
+
+
+def _is_field(present: Mask, counts: Counts) -> Mask:
+    """Which units of the tails of records are of fields."""
+    return np.repeat(np.tile([True, False], len(present)), _lengths(present, counts).ravel())
 
 
 _etags = itertools.count(1 + (int.from_bytes(os.urandom(ETAG_BYTES)) >> 1))

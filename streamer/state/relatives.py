@@ -17,8 +17,9 @@ from streamer.state.keys import Keys, channel_kin
 from streamer.state.kin import KinTable
 from streamer.state.known import NOTHING, Facts, Families, beside
 from streamer.state.layout import ITEM, KIN, MONTH, decayed_name
-from streamer.state.merge import merge_rows
-from streamer.state.phases import open_ranges, run_phase
+from streamer.state.merge import merge_groups
+from streamer.state.phases import Offsets, open_ranges, run_phase
+from streamer.state.records import Records
 from streamer.state.store import KinCall, RangeCall, Reply, Store
 from streamer.state.table import ItemTable
 from streamer.state.touched import Touched
@@ -51,7 +52,7 @@ async def apply_kin(store: Store, batch: Batch, applied: Applied, table: KinTabl
     """
     counting = _Counting(batch, applied, store.keys, table)
 
-    async def attempt(waiting: Mapping[int, Ints]) -> Sequence[Reply]:
+    async def attempt(waiting: Mapping[int, Offsets]) -> Sequence[Reply]:
         await table.meet(store, counting.families)
         calls = [counting.call(shard, first) for shard, first in waiting.items()]
         failpoint.passing("aggregated")
@@ -83,36 +84,36 @@ class _Counting:
             self._known = [known.get(item_id, NOTHING) for item_id in batch.items]
             self._beside = beside(self._known)
         self.families = Families(self._beside["family"], self._known)
-        self._deltas: dict[tuple[int, ...], KinDeltas] = {}
+        self._deltas: dict[Offsets, KinDeltas] = {}
 
-    def call(self, shard: int, first: Ints) -> KinCall:
-        from_ = tuple(first.tolist())
-        if from_ not in self._deltas:
-            self._deltas[from_] = self._counted(first)
-        ids, heads = self._deltas[from_].part(shard)
+    def call(self, shard: int, first: Offsets) -> KinCall:
+        if first not in self._deltas:
+            self._deltas[first] = self._counted(first)
+        ids, heads = self._deltas[first].part(shard)
         ranges = self._batch.ranges
         calls: list[RangeCall] = [
-            (ranges[n].watermark("k"), from_[n], ranges[n].end) for n in open_ranges(ranges, first)
+            (ranges[n].watermark("k"), first[n], ranges[n].end) for n in open_ranges(ranges, first)
         ]
         return KinCall(shard, calls, ids, heads)
 
-    def _counted(self, first: Ints) -> KinDeltas:
+    def _counted(self, first: Offsets) -> KinDeltas:
         """What the batch adds from these offsets on."""
         x, member = self._direct(first), self._table.relatives(self.families)
         owner, kind = np.nonzero(member)
         launches, launched = self._debuts(first)
-        rows, group = np.unique(
-            np.concatenate([member[owner, kind], launched]), return_inverse=True
+        rows, of_relatives = merge_groups(
+            KIN,
+            np.concatenate([x[owner], launches]),
+            np.concatenate([member[owner, kind], launched]),
         )
-        of_relatives = merge_rows(KIN, np.concatenate([x[owner], launches]), group, len(rows))
         channels, of_channels = self._channels(first)
-        ids = [*(self._table.name(row) for row in rows.tolist()), *channels]
+        ids = self._table.names(rows) + channels
         order, bounds = by_shard(ids, self._keys)
         heads = KIN.heads(len(ids))
         heads["x"] = np.concatenate([of_relatives, of_channels])[order]
         return KinDeltas([ids[place] for place in order.tolist()], bounds, heads)
 
-    def _direct(self, first: Ints) -> Floats:
+    def _direct(self, first: Offsets) -> Floats:
         """What each item adds by events that count directly: all of an item's with facts, but
         those that its early behaviour holds, which came with its debut."""
         rows = self._batch.rows
@@ -122,17 +123,18 @@ class _Counting:
         some = rows.where(counts)
         return folded(KIN, some, some.item, len(self._known))
 
-    def _direct_from(self, first: Ints) -> Ints:
+    def _direct_from(self, first: Offsets) -> Ints:
         """The offset from which on an item's events count, shape (items, ranges)."""
-        found = np.tile(first, (len(self._known), 1))
-        for place in np.flatnonzero(self._beside["early"]).tolist():
+        found = np.empty((len(self._known), len(first)), np.int64)
+        found[:] = first
+        for place in self._beside["early"].nonzero()[0].tolist():
             early = self._known[place].early
             for number, each in enumerate(self._batch.ranges):
                 until = early.watermarks.get(each.watermark("i"), 0) if early else 0
                 found[place, number] = max(found[place, number], until)
         return found
 
-    def _debuts(self, first: Ints) -> tuple[Floats, Ints]:
+    def _debuts(self, first: Offsets) -> tuple[Floats, Ints]:
         """What items that came up in this batch bring to their relatives, and whose each row is."""
         origins = {each.watermark("i"): n for n, each in enumerate(self._batch.ranges)}
         rows: list[Floats] = []
@@ -147,15 +149,15 @@ class _Counting:
                 group += [self._table.row(kin)] * len(debut)
         return np.array(rows).reshape(-1, len(KIN.fields)), np.array(group, np.int64)
 
-    def _came_up(self, facts: Facts, origins: Mapping[str, int], first: Ints) -> bool:
+    def _came_up(self, facts: Facts, origins: Mapping[str, int], first: Offsets) -> bool:
         number = origins.get(facts.origin)
         if number is None:
             return False
-        return bool(first[number] <= facts.offset < self._batch.ranges[number].end)
+        return first[number] <= facts.offset < self._batch.ranges[number].end
 
-    def _channels(self, first: Ints) -> tuple[list[str], Floats]:
+    def _channels(self, first: Offsets) -> tuple[list[str], Floats]:
         rows = self._batch.rows
-        named = rows.where((rows.channel != NOBODY) & (rows.offset >= first[rows.range]))
+        named = rows.where((rows.channel != NOBODY) & (rows.offset >= np.array(first)[rows.range]))
         hashes, entity = np.unique(named.channel, return_inverse=True)
         ids = [channel_kin(hashed) for hashed in hashes.tolist()]
         return ids, folded(KIN, named, entity, len(ids))
@@ -169,4 +171,4 @@ def _debut(facts: Facts, early: bytes | None) -> list[Floats]:
     launch[KIN.index[decayed_name("launches", MONTH)]] = 1
     if early is None:
         return [launch]
-    return [launch, np.frombuffer(early, ITEM.head, 1)["x"][0, _COLUMNS]]
+    return [launch, Records.unpacked([early]).x[0, _COLUMNS]]

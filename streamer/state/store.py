@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any
@@ -249,7 +249,5 @@ def _reply(answer: list[Any]) -> Reply:
     return Reply(stands=rest) if status == b"stands" else Reply(changed=rest)
 
 
-def _pack(value: Any) -> bytes:
-    """MessagePack as Lua's cmsgpack reads it: bytes and text alike are strings there."""
-    packed: bytes = msgpack.packb(value, use_bin_type=False)
-    return packed
+_pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=False).pack
+"""MessagePack as Lua's cmsgpack reads it: bytes and text alike are strings there."""

@@ -60,11 +60,13 @@ class ItemTable:
         self._tick += 1
         found = [self._row.get(item_id, -1) for item_id in ids]
         rows = np.array(found, np.int64)
-        self._touched[rows[rows >= 0]] = self._tick
+        if -1 not in found:
+            self._touched[rows] = self._tick
+            return rows
         strangers = np.flatnonzero(rows < 0)
-        if len(strangers):
-            self._make_room(len(strangers))
-            rows[strangers] = [self._settle(ids[place]) for place in strangers.tolist()]
+        self._touched[rows[rows >= 0]] = self._tick
+        self._make_room(len(strangers))
+        rows[strangers] = [self._settle(ids[place]) for place in strangers.tolist()]
         return rows
 
     def _settle(self, item_id: str) -> int:
@@ -108,22 +110,25 @@ class ItemTable:
         self._long = np.concatenate([self._long, np.zeros(count, bool)])
         self._touched = np.concatenate([self._touched, np.zeros(count, np.int64)])
 
-    async def read(self, store: Store, rows: Ints) -> None:
-        """Reads those of the items that were never read, or are to be read again."""
+    async def read(self, store: Store, rows: Ints) -> bool:
+        """Reads those of the items that were never read, or are to be read again; whether there
+        were any."""
+        if self.is_read(rows):
+            return False
         stale = rows[~self._read[rows]]
-        if len(stale):
-            entries = await store.read_items([self._ids[row] for row in stale.tolist()])
-            self._take_in(stale, entries)
+        entries = await store.read_items([self._ids[row] for row in stale.tolist()])
+        self._take_in(stale, entries)
+        return True
 
     def _take_in(self, rows: Ints, entries: Sequence[Entry | None]) -> None:
-        present = [place for place, entry in enumerate(entries) if entry is not None]
-        found = [entries[place] for place in present]
-        self._etag[rows] = ABSENT
-        self._etag[rows[present]] = [entry.etag for entry in found if entry]
-        self._records.put(rows, Records.empty(len(rows)))
-        self._records.put(
-            rows[present], Records.unpacked([entry.record for entry in found if entry])
-        )
+        found = [entry for entry in entries if entry]
+        present = rows[[entry is not None for entry in entries]]
+        if len(found) < len(rows):
+            self._etag[rows] = ABSENT
+            self._records.put(rows, Records.empty(len(rows)))
+        if found:
+            self._etag[present] = [entry.etag for entry in found]
+            self._records.put(present, Records.unpacked([entry.record for entry in found]))
         known = [entry.known if entry else NOTHING for entry in entries]
         self._beside[rows] = beside(known)
         for row, each, entry in zip(rows.tolist(), known, entries, strict=True):
@@ -172,5 +177,7 @@ class ItemTable:
             ids, rows = [ids[place] for place in present.tolist()], rows[present]
             records = self._records.take(rows)
         known, columns = [self._known[row] for row in rows.tolist()], self._beside[rows]
-        self._let_go(rows[self._long[rows]])
+        long = self._long[rows]
+        if long.any():
+            self._let_go(rows[long])
         return Touched(list(ids), self._etag[rows], records, known, columns)

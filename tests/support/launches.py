@@ -13,10 +13,10 @@ from streamer.learning.dataset import Dataset, labelled
 from streamer.learning.launches import AtAges, Launches
 from streamer.learning.looks import Watch, observe
 from streamer.learning.outcomes import Outcomes
-from streamer.live import Success
 from streamer.replay.record import Source, TimedRecord
 from streamer.state.features import FEATURES
 from streamer.state.layout import DAY
+from streamer.success import Success
 
 
 def launches(count: int = 5000) -> Dataset:

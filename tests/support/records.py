@@ -12,7 +12,7 @@ from streamer.state.columns import Pseudonyms
 from streamer.state.keys import Keys
 from streamer.state.layout import ITEM
 from streamer.state.members import EMPTY, add, slots_of
-from streamer.state.records import Records
+from streamer.state.records import ETAG_BYTES, Records
 
 KEYS = Keys("unit", 4)
 PSEUDONYMS = Pseudonyms("secret")
@@ -37,6 +37,16 @@ def deltas_of(events: Sequence[Behaviour]) -> Deltas:
     records.x[:] = folded(ITEM, batch.rows, batch.rows.item, len(batch.items))
     add(records.counts, records.slots, members(batch.rows))
     return Deltas(batch.items, records)
+
+
+def stored(members: Sequence[int] = (), **fields: float) -> bytes:
+    """One record with these fields and buyers, as Redis holds it behind the etag."""
+    records = Records.empty(1)
+    for name, value in fields.items():
+        records.x[0, ITEM.index[name]] = value
+    records.counts[0, 0], records.slots[0, : len(members)] = len(members), members
+    heads, tails, _ = records.packed(1).part(slice(0, 1))
+    return heads[ETAG_BYTES:] + tails
 
 
 def list_of(records: Records, place: int, name: str) -> list[int]:

@@ -6,6 +6,7 @@ What two right runs may differ in, and why, stands where it is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from struct import unpack_from
 from typing import Any, cast
 
 import msgpack
@@ -55,7 +56,7 @@ async def _value(client: Client, key: str) -> Any:
     kind = part.partition(":")[0]
     if kind == "i":
         # Each write has an etag of its own.
-        return _record(ITEM, cast(bytes, await client.get(key))[ETAG_BYTES:])
+        return _item(cast(bytes, await client.get(key))[ETAG_BYTES:])
     if kind in "kr" and kind:
         return _record(KIN if kind == "k" else REVIEWS, await client.get(key))
     if kind in "fc" and kind:
@@ -80,16 +81,36 @@ async def _value(client: Client, key: str) -> Any:
     return dict(await client.hgetall(key))
 
 
-def _record(layout: Layout, packed: Any) -> dict[str, Any]:
-    """Its fields and lists by name. A list stands in any order."""
-    head = np.frombuffer(packed, layout.head, 1)[0]
-    found = dict(zip(layout.fields, head["x"].tolist(), strict=True))
-    found |= {name: Nearly(found[name]) for name in layout.fields[layout.decayed_slice]}
-    tail = np.frombuffer(packed, "<u4", offset=layout.head.itemsize).tolist()
-    for (name, _), count in zip(layout.lists, head["counts"].tolist(), strict=True):
-        found[f"{name}, distinct"] = sorted(tail[:count])
+def _item(packed: bytes) -> dict[str, Any]:
+    """An item's fields and lists by name. A list stands in any order."""
+    schema, *counts = unpack_from(f"<{1 + len(ITEM.lists)}H", packed)
+    at = 2 * (1 + len(ITEM.lists))
+    version, aux, present = unpack_from("<ddQ", packed, at)
+    at += 24
+    found = dict(zip(ITEM.fields, ITEM.identity.tolist(), strict=True))
+    for place, name in enumerate(ITEM.fields):
+        if present >> place & 1:
+            (found[name],) = unpack_from("<d", packed, at)
+            at += 8
+    found |= {"version": version, "aux": aux}
+    tail = np.frombuffer(packed, "<u4", offset=at).tolist()
+    lists: dict[str, Any] = {}
+    for (name, _), count in zip(ITEM.lists, counts, strict=True):
+        lists[f"{name}, distinct"] = sorted(tail[:count])
         tail = tail[count:]
-    return {**found, "schema": int(head["schema"]), "behind": tail}
+    return {**_near(ITEM, found), **lists, "schema": schema, "behind": tail}
+
+
+def _record(layout: Layout, packed: Any) -> dict[str, Any]:
+    """The fields of another record by name."""
+    (head,) = np.frombuffer(packed, layout.head)
+    found = dict(zip(layout.fields, head["x"].tolist(), strict=True))
+    return {**_near(layout, found), "schema": int(head["schema"])}
+
+
+def _near(layout: Layout, found: dict[str, float]) -> dict[str, float]:
+    """Decayed fields may differ by a little."""
+    return found | {name: Nearly(found[name]) for name in layout.fields[layout.decayed_slice]}
 
 
 def _decision(stored: Mapping[bytes, bytes]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from streamer.state.keys import channel_kin, readers
 from streamer.state.kin import KinTable
 from streamer.state.known import NO_FAMILY, Content, Facts, Known, beside, family, kin_of
 from streamer.state.layout import ITEM, KIN, REVIEWS
+from streamer.state.listing import Listing, pack
 from streamer.state.records import Records
 from streamer.state.touched import Touched
 from tests.support import histories
@@ -25,7 +25,8 @@ DIMENSIONS = 384
 def facts_of(item: NewItem, *, withdrawn: bool = False) -> Facts:
     launch = item.time if item.launch_time is None else item.launch_time
     return Facts(
-        packed=msgspec.msgpack.encode(item),
+        packed=pack(Listing.of(item)),
+        time=item.time,
         origin="i:log:0",
         offset=0,
         launch_time=launch,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from streamer.events import BEHAVIOUR_TYPES, Behaviour, BehaviourType, ItemScore, NewItem
-from streamer.judge import Judge, Judged, actions, stages_of
+from streamer.judge import BLOCK_ITEMS, Judge, Judged, actions, stages_of
 from streamer.outputs import IN_FLIGHT_SECONDS, Outputs
 from streamer.publish import Record
 from streamer.registry import Bundle, active
@@ -53,6 +53,20 @@ def test_every_item_of_any_history_gets_a_finite_score_that_adds_up(
         assert score.version == items.x[place, ITEM.index["version"]]
         assert score.reasons == found.reasons(place)
         assert score.model == judge.bundle.name
+
+
+def test_items_are_judged_alike_alone_and_in_more_than_a_block() -> None:
+    views = [
+        Behaviour(item_id=f"i{n}", type="view", time=START)
+        for n in range(BLOCK_ITEMS + 1)
+        for _ in range(n % 7 + 1)
+    ]
+    items = touched_of(views, {})
+    together = judged(items)
+    for place in (0, BLOCK_ITEMS - 1, BLOCK_ITEMS):
+        alone = judged(items.part(place, place + 1))
+        assert alone.reasons(0) == together.reasons(place)
+        assert alone.scores.logit[0] == pytest.approx(together.scores.logit[place])
 
 
 def events(kind: str, count: int) -> list[Behaviour]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from streamer.live import Success, outcomes, stages
+from streamer.live import caveats, outcomes, stages
 from streamer.state.layout import DAY
 from streamer.state.shadows import Recorded
+from streamer.success import Success
+from tests.support.bundles import write_bundle
 
 SUCCESS = Success(horizon_days=10.0, cohort_days=30.0, quantile=0.8)
-COHORT = 100 * 30 * DAY
+COHORT = SUCCESS.begins(100)
 """Where a cohort begins."""
 
 
@@ -104,3 +108,15 @@ def test_before_anything_is_known_only_agreement_is_told() -> None:
 def test_what_success_is_comes_from_the_manifest() -> None:
     assert Success.of({}) == Success(56.0, 30.0, 0.8)
     assert Success.of({"success": {"horizon_days": 7, "what": "buyers"}}).horizon_days == 7
+
+
+def test_a_comparison_says_whose_success_it_is_of(tmp_path: Path) -> None:
+    about = {"same": {}, "sooner": {"horizon_days": 10.0}, "value": {"outcome": "value"}}
+    for name, success in {"used": {}, **about}.items():
+        write_bundle(tmp_path, name, success=success)
+    assert list(caveats(tmp_path, "same", "used")) == []
+    (sooner,) = caveats(tmp_path, "sooner", "used")
+    assert "(buyers in 10 days above 80 %" in sooner
+    assert "(buyers in 56 days above 80 %" in sooner
+    (never,) = caveats(tmp_path, "value", "used")
+    assert "never be known" in never

@@ -56,3 +56,12 @@ def test_a_place_where_no_report_can_be_is_refused_before_the_work(tmp_path: Pat
         writable(tmp_path / "file" / "report.json")
     assert writable(tmp_path / "new" / "report.json") == tmp_path / "new" / "report.json"
     assert not (tmp_path / "new" / "report.json").exists()
+
+
+def test_what_has_no_value_is_null_since_json_has_no_nan(tmp_path: Path) -> None:
+    results = Results("evaluate", {"bars": [0.5, float("inf")]})
+    results.add("evaluate.auc", float("nan"), "1")
+    write(results, tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["results"][0]["value"] is None
+    assert report["parameters"]["bars"] == [0.5, None]

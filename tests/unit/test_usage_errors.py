@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import sys
+from pathlib import Path
 
 import pytest
 
+from streamer import cli
 from streamer.cli import main
 
 
@@ -15,18 +18,44 @@ from streamer.cli import main
         (["item"], "Missing argument"),
         (["run", "--workers", "none"], "Invalid value"),
         (["demo", "--speed", "inf"], "--speed is a number above 0 or max, not 'inf'"),
-        (["demo", "--report", "/dev/null/report.json"], "no report can be written to"),
+        (["demo", "--report", "/dev/null/report.json"], "nothing can be written to"),
+        (["train", "--run", "/dev/null"], "nothing can be written to /dev/null"),
+        (["finetune", "--run", "/dev/null/run"], "nothing can be written to /dev/null/run"),
+        (["tune", "--output", "/dev/null/tuned.json"], "nothing can be written to"),
+        (["tune", "--storage", "/dev/null/tune.sqlite"], "nothing can be written to"),
+        (["evaluate", "--folder", "/dev/null/page"], "nothing can be written to"),
+        (["evaluate", "--remembered", "5"], "add --task recommend"),
+        (["evaluate", "--task", "recommend", "--folder", "page"], "draws no pictures"),
+        (["offpolicy", "--bundle", "launch-1"], "go with a log"),
+        (["offpolicy", "--reward", "purchase"], "go with a log"),
+        (["offpolicy", "--topics", "--campaign", "men"], "--campaign is of the Open Bandit sample"),
         (["worker", "--rebuild", "--from-now"], "exclude each other"),
     ],
 )
 def test_a_mistyped_command_is_told_and_ends_with_2(
     arguments: list[str],
     told: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["streamer", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "looks.npz")
+
+    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(sys, "argv", ["streamer", "train"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: looks.npz: No space left on device\n"

@@ -20,7 +20,7 @@ from streamer.state.batch import Range, by_shard
 from streamer.state.connection import Client
 from streamer.state.keys import Keys
 from streamer.state.layout import Layout
-from streamer.state.phases import open_ranges, run_phase
+from streamer.state.phases import Offsets, open_ranges, run_phase
 from streamer.state.records import next_etag
 from streamer.state.scripts import script
 from streamer.state.store import ItemsCall, RangeCall, Reply, Store
@@ -142,7 +142,7 @@ class Sums:
         shards = self._store.keys.shards
         shard = np.searchsorted(rows.bounds, rows.item, side="right") - 1
 
-        async def attempt(waiting: Mapping[int, Ints]) -> Sequence[Reply]:
+        async def attempt(waiting: Mapping[int, Offsets]) -> Sequence[Reply]:
             first = np.full((shards, len(ranges)), np.iinfo(np.int64).max)
             for number, offsets in waiting.items():
                 first[number] = offsets
@@ -197,7 +197,7 @@ def _places(rows: Rows, shard: int) -> slice:
 def _call(
     shard: int,
     ranges: Sequence[Range],
-    first: Ints,
+    first: Offsets,
     rows: Rows,
     events: Ints,
     expected: NDArray[np.uint64],
@@ -205,7 +205,7 @@ def _call(
 ) -> ItemsCall:
     places = _places(rows, shard)
     called: list[RangeCall] = [
-        (ranges[n].watermark("i"), int(first[n]), ranges[n].end, int(events[n]), 0, 0)
+        (ranges[n].watermark("i"), first[n], ranges[n].end, int(events[n]), 0, 0)
         for n in open_ranges(ranges, first)
     ]
     ids = rows.ids[places]

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from streamer.errors import ConfigurationError
 from streamer.replay.record import Source
 from streamer.replay.sources.amazon import META_PREFIX, AmazonReviews
 from streamer.replay.sources.files import FileSource
@@ -23,8 +24,9 @@ def open_files(
     """One source of all files, in time order.
 
     ``auto`` goes by the files' names; without a mapping, JSON lines with a `parent_asin` are
-    taken for Amazon reviews. Raises ConfigurationError.
+    taken for Amazon reviews. Raises ConfigurationError, also for a file that is named twice.
     """
+    _check_once(paths)
     if format == "amazon-2023":
         return AmazonReviews(paths)
     if format == "auto" and mapping is None:
@@ -34,6 +36,16 @@ def open_files(
         return merged(sources + [FileSource(path, FieldMapping()) for path in others])
     kind = None if format == "auto" else format
     return merged([FileSource(path, mapping or FieldMapping(), kind) for path in paths])
+
+
+def _check_once(paths: Sequence[Path]) -> None:
+    named: set[Path] = set()
+    for path in paths:
+        if path.resolve() in named:
+            raise ConfigurationError(
+                f"{path} is named twice, so its events would count twice: name each file once"
+            )
+        named.add(path.resolve())
 
 
 def _is_amazon(path: Path) -> bool:

@@ -16,9 +16,9 @@ from streamer.events import Behaviour, NewItem
 from streamer.learning import bookmark
 from streamer.learning.dataset import Dataset
 from streamer.learning.launches import Launches
-from streamer.live import Success
 from streamer.replay.record import TimedRecord
 from streamer.state.layout import DAY
+from streamer.success import Success
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from tests.support.launches import Log, examples
 

@@ -60,7 +60,9 @@ def test_it_is_kept_where_words_tell_of_success(
     more = ["--study", str(shop(tmp_path, telling=telling)), "--patience", "12"]
     done = CliRunner().invoke(app, ["finetune", *asked, *more, "--report", "report.json"])
     assert done.exit_code == 0, done.output
-    results = {r["name"]: r for r in json.loads((tmp_path / "report.json").read_text())["results"]}
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["parameters"]["study"] == str(tmp_path / "study.toml")
+    results = {row["name"]: row for row in report["results"]}
     assert bool(results["launches.kept"]["value"]) is telling
     assert ("not kept" in done.output) is not telling
     folders = list((tmp_path / "runs" / "finetune").glob("encoder-*"))

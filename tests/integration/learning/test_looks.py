@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,21 @@ def test_only_reviews_up_to_the_look_count(looks: Looks) -> None:
     assert column(looks, "rating") == pytest.approx([np.nan, 4.0, 3.0], nan_ok=True)
     shrunk = [np.nan, (0.8 + 2.1) / 5, (0.9 + 2.1) / 6]
     assert column(looks, "sentiment") == pytest.approx(shrunk, nan_ok=True)
+
+
+def test_looks_that_were_cut_off_while_they_were_saved_are_not_there(
+    looks: Looks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "looks.npz"
+
+    def killed(path: Path, **_: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(np, "savez_compressed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            looks.save(file)
+    assert list(tmp_path.iterdir()) == []
+    looks.save(file)
+    assert Looks.load(file).item.tolist() == looks.item.tolist()

@@ -124,7 +124,20 @@ def test_manifest_and_card_say_what_is_true_of_this_log(
     assert to_be_known in card
     assert to_be_known in done.output
     assert isinstance(done.exception, BundleError)
-    assert "it says P of another success" in str(done.exception)
+    assert (
+        f"saved: model_store/{bundle.name}; see how good it is: "
+        f"streamer evaluate {bundle.name} --study study.toml\n"
+    ) in done.output
+    told = str(done.exception)
+    assert told.startswith(
+        f"{bundle.name} is not promoted: it says P of another success (buyers in 10 days above 80 % "
+        f"of the launches of the same 15 days) than {shipped} (buyers in 56 days above 80 % of the "
+        "launches of the same 30 days)"
+    )
+    assert told.endswith(
+        f"To overrule that: streamer models promote {bundle.name} --force --why '…'"
+    )
+    assert "\n" not in told
 
 
 def test_more_views_and_better_reviews_raise_the_score(trained: tuple[Bundle, Result]) -> None:

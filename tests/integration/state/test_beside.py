@@ -21,6 +21,7 @@ from streamer.state.connection import connected
 from streamer.state.keys import readers
 from streamer.state.known import Known
 from streamer.state.layout import REVIEWS
+from streamer.state.listing import Listing, pack
 from streamer.state.merge import at_time
 from streamer.state.reading import read_items
 from streamer.state.store import Store
@@ -200,7 +201,7 @@ def test_the_latest_word_of_the_catalogue_stands_on_however_many_partitions(
             standing = max(upserts, key=stamp)
             withdrawals = [stamp(e) for e in events if e.type == "withdrawal"]
             assert found is not None
-            assert found.item == standing
+            assert (found.time, found.packed) == (standing.time, pack(Listing.of(standing)))
             assert found.withdrawn == (max(withdrawals, default=(0.0, 0.0)) > stamp(standing))
 
     asyncio.run(run())

@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from streamer.events import REVIEW_DIMENSIONS, Behaviour, Encoding, NewItem, Text
 from streamer.settings import Settings
 from streamer.state.batch import Range
 from streamer.state.birth import ENCODED
-from streamer.state.catalogue import STORED_DESCRIPTION_CHARS
 from streamer.state.connection import connected
 from streamer.state.keys import channel_kin, channels, kin, readers
 from streamer.state.known import Facts, Known
 from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
+from streamer.state.listing import STORED_DESCRIPTION_CHARS
 from streamer.state.members import LISTS
 from streamer.state.merge import at_time
 from streamer.state.records import Records
@@ -68,8 +67,21 @@ def assert_facts(facts: Facts | None, listing: reference.Listing) -> None:
     assert sorted(facts.family.kin) == expected
     assert facts.withdrawn == listing.is_withdrawn
     assert facts.offered == (not listing.is_withdrawn and latest.stock != 0)
-    kept = {"description": latest.description[:STORED_DESCRIPTION_CHARS], "image_embedding": None}
-    assert facts.item == replace(latest, **kept)
+    assert facts.time == latest.time
+    listing = facts.listing
+    assert listing.description == latest.description[:STORED_DESCRIPTION_CHARS]
+    assert listing.category == tuple(latest.category)
+    for name in (
+        "title",
+        "language",
+        "brand",
+        "seller",
+        "price",
+        "currency",
+        "stock",
+        "attributes",
+    ):
+        assert getattr(listing, name) == getattr(latest, name)
 
 
 def assert_read(known: Known, read: reference.Read) -> None:

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from streamer.settings import Settings
 from streamer.state.connection import Client, connected
 from streamer.state.layout import Layout
-from streamer.state.merge import merge_rows
+from streamer.state.merge import merge_groups
 from streamer.state.scripts import _fill, _read
 
 T = TypeVar("T")
@@ -100,8 +100,8 @@ def test_the_script_merges_like_numpy(
         return merged
 
     everything = [*([] if stored is None else [stored]), *deltas]
-    x = merge_rows(SMALL, np.array(everything), np.zeros(len(everything), int), 1)
-    assert_same(on_valkey(redis_url, work), x[0])
+    _, (x,) = merge_groups(SMALL, np.array(everything), np.zeros(len(everything), int))
+    assert_same(on_valkey(redis_url, work), x)
 
 
 @quick

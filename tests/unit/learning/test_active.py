@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from streamer.learning.active import Pool, Strategy, choose, information, neares
 from streamer.learning.active_curve import Curve, joined, pseudo_labelled
 from streamer.learning.launches import Launches
 from streamer.learning.study import Study
+from streamer.report import Results
 from streamer.settings import Settings
 from tests.support.bundles import SHIPPED
 from tests.support.launches import Log, launches
@@ -99,9 +99,10 @@ def test_the_command_reports_every_way_beside_chance_and_draws_it(
     monkeypatch.setattr(examples, "examples", lambda *_: given)
     study = Study(Accepted(Log([]), Settings()), [], Launches(0.0, 0.0, 90.0), 60.0)
     monkeypatch.setattr(active_curve, "curves", made_up)
-    report = tmp_path / "active.json"
-    cli.measure(Settings(), study, 2, tmp_path, report, SilentSteps())
-    rows = {row["name"]: row for row in json.loads(report.read_text())["results"]}
+    results = Results("evaluate", {})
+    cli.measure(Settings(), study, 2, tmp_path, SilentSteps(), results)
+    assert results.parameters == {"seeds": 2}
+    rows = {row["name"]: row for row in results.rows}
     mixed = rows["evaluate.active.auc.mixed.800"]
     assert (mixed["value"], mixed["peer"]) == (pytest.approx(0.915), "random")
     assert mixed["peer_value"] == pytest.approx(0.875)
@@ -110,7 +111,7 @@ def test_the_command_reports_every_way_beside_chance_and_draws_it(
     few = launches(700), SimpleNamespace(test=None)
     monkeypatch.setattr(examples, "examples", lambda *_: few)
     with pytest.raises(ConfigurationError, match="only 700 to learn from"):
-        cli.measure(Settings(), study, 2, tmp_path, report, SilentSteps())
+        cli.measure(Settings(), study, 2, tmp_path, SilentSteps(), results)
 
 
 def test_curves_start_alike_and_part_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

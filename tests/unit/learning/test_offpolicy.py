@@ -196,6 +196,20 @@ def test_what_was_shown_without_a_propensity_is_left_out_and_takes_its_clicks_wi
     assert found.left_out == {"a propensity": 1, "a session or user": 1}
 
 
+def test_a_click_may_come_in_another_session_of_the_same_user() -> None:
+    found = shown(
+        [
+            act("impression", "a", 0.0, "s1", user_id="u", propensity=0.5),
+            act("impression", "a", 1.0, "s2", user_id="other", propensity=0.5),
+            act("impression", "a", 2.0, "u", propensity=0.5),
+            act("click", "a", 3.0, "s3", user_id="u"),
+            act("click", "a", 4.0, "s2"),
+        ]
+    )
+    assert found.reward == [1.0, 1.0, 0.0]
+    assert found.shopper == [0, 1, 2]
+
+
 def test_a_late_click_takes_nothing_back() -> None:
     found = shown(
         [

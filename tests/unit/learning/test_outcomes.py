@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from streamer.events import Behaviour, NewItem
 from streamer.learning.caveats import caveats
 from streamer.learning.launches import Launches
 from streamer.learning.outcomes import Outcomes
-from streamer.live import Success
+from streamer.live import outcomes as known
+from streamer.replay.sources.complete_journey import DAY_ZERO
 from streamer.state.layout import DAY
+from streamer.state.shadows import Recorded
+from streamer.success import COHORTS_FROM, Success
 
 LAUNCHES = Launches(day_zero=0.0, first_day=0.0, last_day=30.0)
 
@@ -85,3 +90,37 @@ def test_what_is_to_be_known_of_labels_is_told() -> None:
     assert "user_id" not in " ".join(caveats(counted([*fine, *sold, *odd], "value")))
     (few,) = caveats(counted(fine[1:]))
     assert few == "9 of 9 launches are in cohorts of fewer than 10, whose labels say little"
+
+
+def test_a_launch_is_of_the_same_cohort_whatever_its_log_begins_with_and_live() -> None:
+    """Two launches a day, of which the n-th of a cohort of 15 days is bought by n; and logs that
+    begin on other days."""
+    success = Success(horizon_days=10.0, cohort_days=15.0, quantile=0.5)
+    begin = success.begins(200)
+    launched = {f"item-{n}": begin + n * DAY / 2 for n in range(60)}
+    buyers = {name: float(n % 30) for n, name in enumerate(launched)}
+    labels = []
+    for earlier in (0.0, 7.0, 100.0):
+        days = Launches(begin - earlier * DAY, earlier, earlier + 30.0)
+        outcomes = Outcomes(days, success)
+        for name, time in launched.items():
+            outcomes.take(NewItem(item_id=name, time=time, title=name))
+            for n in range(int(buyers[name])):
+                outcomes.take(Behaviour(item_id=name, time=time, type="purchase", user_id=f"u{n}"))
+        labels.append(outcomes.labels())
+    recorded = Recorded(
+        item=np.array(list(launched), np.bytes_),
+        stage=np.zeros(60, np.int64),
+        launch=np.array(list(launched.values())),
+        active=np.full(60, 0.5),
+        candidate=np.full(60, 0.5),
+        buyers=np.array(list(buyers.values())),
+    )
+    live = known(recorded, success, begin + 900 * DAY)
+    labels.append(dict(zip(launched, live.astype(int).tolist(), strict=True)))
+    expected = {name: int(n % 30 >= 15) for n, name in enumerate(launched)}
+    assert labels == [expected] * 4
+
+
+def test_cohorts_are_counted_as_those_of_the_bundle_that_ships() -> None:
+    assert COHORTS_FROM == DAY_ZERO

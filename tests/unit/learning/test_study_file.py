@@ -18,9 +18,9 @@ from streamer.learning.study import AGES_DAYS, Study
 from streamer.learning.study_file import open_study
 from streamer.learning.study_form import StudyForm, choices
 from streamer.learning.survey import check, survey
-from streamer.live import Success
 from streamer.settings import Settings
 from streamer.state.layout import DAY
+from streamer.success import Success
 from tests.support.processes import REPOSITORY
 
 START = 1_735_689_600.0
@@ -48,7 +48,7 @@ def log(folder: Path, launches: int = 200, bought: int = 20) -> None:
     """Two launches a day from day 5 on, of which every fifth is bought by several; 120 days."""
     items = [item(f"item-{n}", 5.0 + n / 2) for n in range(launches)]
     acts = [act("item-0", 0.5, "view")]
-    for n in range(0, launches, 5):
+    for n in range(4, launches, 5):
         acts += [act(f"item-{n}", 5.1 + n / 2 + k / 10) for k in range(bought)]
     written(folder / "items.jsonl", items)
     written(folder / "behaviour.jsonl", [*acts, act("item-0", 120.0, "view")])
@@ -169,7 +169,7 @@ EVEN = MORE + "test_from = 33\n"
         (MORE + "last = 40\n", "to test on; both need 50"),
         (
             EVEN + '[success]\noutcome = "return_rate"\n',
-            "cohort that begins on 2025-01-01 is above",
+            "cohort that begins on 2024-12-20 is above",
         ),
         (EVEN + "[success]\nquantile = 0.1\ncohort_days = 0.5\n", "learn from no one differs"),
     ],
@@ -233,6 +233,14 @@ def test_a_log_that_can_teach_nothing_is_told_with_what_was_left_out(
     written(tmp_path / "behaviour.jsonl", [act("a", 0.0, "view"), *acts, act("a", 90.0, "view")])
     with pytest.raises(ConfigurationError, match=re.escape(told)):
         check(survey(opened(LOG)))
+
+
+@pytest.mark.parametrize("form", ["auto", "amazon-2023"])
+def test_a_file_that_is_named_twice_is_refused(opened: Open, form: str) -> None:
+    """Events without an id would count twice."""
+    twice = LOG.replace('"behaviour.jsonl"', '["behaviour.jsonl", "./behaviour.jsonl"]')
+    with pytest.raises(ConfigurationError, match=r"behaviour\.jsonl is named twice"):
+        opened(twice + f'format = "{form}"\n')
 
 
 def test_events_that_were_written_twice_count_once(opened: Open, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 
 from streamer.errors import ConfigurationError
@@ -53,3 +55,33 @@ def test_trials_of_other_launches_do_not_count(tmp_path: Path) -> None:
     storage, data = tmp_path / "tune.sqlite", launches(1000)
     assert tune.search(data, 1, storage, 0).trials == 1
     assert tune.search(data.where(data.launch_day < 60), 1, storage, 0).trials == 1
+
+
+def test_a_search_that_goes_on_draws_other_options(tmp_path: Path) -> None:
+    storage = tmp_path / "tune.sqlite"
+    for _ in range(3):
+        tune.search(launches(), 1, storage, 0)
+    assert len({trial.params["width"] / trial.params["dropout"] for trial in _trials(storage)}) == 3
+
+
+def test_defaults_whose_trial_was_killed_are_tried_again(tmp_path: Path) -> None:
+    storage = tmp_path / "tune.sqlite"
+    tune.search(launches(), 1, storage, 0)
+    with sqlite3.connect(storage) as trials:
+        trials.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL")
+        trials.execute("DELETE FROM trial_values")
+    found = tune.search(launches(), 1, storage, 0)
+    assert (found.trials, found.auc) == (1, found.default_auc)
+
+
+def test_a_file_that_holds_no_trials_is_refused(tmp_path: Path) -> None:
+    storage = tmp_path / "tune.sqlite"
+    storage.write_text("no database at all")
+    with pytest.raises(ConfigurationError, match=r"tune.sqlite can't hold trials \(file is not a"):
+        tune.search(launches(), 1, storage, 0)
+
+
+def _trials(storage: Path) -> list[optuna.trial.FrozenTrial]:
+    url = f"sqlite:///{storage}"
+    (name,) = optuna.get_all_study_names(url)
+    return optuna.load_study(study_name=name, storage=url).trials

@@ -13,6 +13,7 @@ from streamer.encoding.adapter import merged
 from streamer.encoding.backends.torch_flat import TorchFlat, load_tensors
 from streamer.encoding.weights import Weights
 from streamer.errors import ConfigurationError
+from streamer.learning import checkpoints
 from streamer.learning.device import device
 from streamer.learning.tunable import Method, Tunable
 from streamer.learning.tuning import Examples, Floats, Judge, TuneOptions, Tuner, batches, steps
@@ -173,3 +174,10 @@ def test_every_text_is_in_one_batch_of_an_epoch_and_batches_keep_the_budget(
             assert len(batch) == 1 or len(batch) * longest <= chosen.batch_tokens
     orders = [np.concatenate(batches(examples, chosen, epoch)).tolist() for epoch in range(2)]
     assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04cut off"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / checkpoints.FILE).write_bytes(content)
+    with pytest.raises(ConfigurationError, match="is no checkpoint"):
+        checkpoints.load(tmp_path, "identity")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,36 @@ def test_damaged_bundles_are_left_out_where_any_sound_one_would_do(tmp_path: Pat
     assert [b.name for b in bundles.sound(tmp_path, "sentiment")] == ["one"]
     assert list(bundles.sound(tmp_path, "launch")) == []
     assert bundles.names(tmp_path) == ["one", "two"]
+
+
+def test_a_name_that_a_bundle_has_is_not_given_again(tmp_path: Path) -> None:
+    assert bundles.unused(tmp_path, "one") == "one"
+    write(tmp_path, "one")
+    assert bundles.unused(tmp_path, "one") == "one-2"
+    write(tmp_path, "one-2")
+    assert bundles.unused(tmp_path, "one") == "one-3"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": 5}, "Expected `str`, got `int`"),
+        ({"sha256": None}, "Expected `object`, got `null`"),
+        ({"sha256": [1]}, "Expected `object`, got `array`"),
+        ({"sha256": {}}, "README.md is not in its manifest.json"),
+        ({"metrics": 5}, "Expected `object`, got `int`"),
+        ({"success": "x"}, "Expected `object`, got `str`"),
+        ({"incumbent": [1]}, "Expected `object | null`, got `array`"),
+        ({"made_at": 5}, "Expected `str`, got `int`"),
+        ({"encoder": ""}, "names no encoder"),
+    ],
+)
+def test_a_manifest_of_another_form_is_refused_though_it_is_sealed(
+    tmp_path: Path, fields: dict[str, Any], reason: str
+) -> None:
+    """One of them must not keep anyone from the others."""
+    edit(write(tmp_path), **fields)
+    write(tmp_path, "sound")
+    with pytest.raises(BundleError, match=re.escape(reason)):
+        bundles.read(tmp_path, "glad")
+    assert [found.name for found in bundles.sound(tmp_path, "sentiment")] == ["sound"]

@@ -75,8 +75,8 @@ def test_names_are_told_whole_where_nobody_looks(
     monkeypatch.setenv("COLUMNS", "80")
     write_bundle(store, name := "launch-" + 90 * "x", 2, **measured(0.92))
     models("promote", name, "--why", "w" * 90)
-    for command in ("list", "history"):
-        (line,) = [line for line in models(command)[1].splitlines() if name in line]
+    for command in (["list"], ["history"], ["compare", name]):
+        (line,) = [line for line in models(*command)[1].splitlines() if name in line]
         assert "…" not in line
 
 
@@ -144,7 +144,7 @@ def test_promote_rollback_and_history_tell_one_story(models: Type) -> None:
         (["promote", "bad"], 7, "bundle bad is damaged: README.md does not match its hash"),
         (["promote", "bad", "--force", "--why", "x"], 7, "bundle bad is damaged"),
         (["promote", "none"], 7, "there is no bundle none in "),
-        (["show", "none"], 7, "; there are: bad, new, old"),
+        (["show", "none"], 7, "; there are: bad, feeling, new, old"),
         (["show", "none", "--store", "."], 7, "there is no bundle none in .; there are: none"),
         (["promote", "old"], 7, "old is in use already"),
         (["promote", "new", "--force"], 2, "--force needs a reason for the history: --why"),
@@ -152,7 +152,9 @@ def test_promote_rollback_and_history_tell_one_story(models: Type) -> None:
         (["rollback", "--kind", "sentiment"], 7, "nothing to go back to"),
         (["show", "../store"], 7, "is no name of a bundle"),
         (["add", "."], 7, "is neither a bundle nor a store of bundles"),
-        (["verify"], 8, "1 of 3 bundles can't be used"),
+        (["verify"], 8, "1 of 4 bundles can't be used"),
+        (["verify", "--store", "nowhere"], 8, "there are no bundles in nowhere"),
+        (["compare", "new", "feeling"], 7, "new is of kind launch, feeling of kind sentiment"),
     ],
 )
 def test_what_does_not_work_is_one_line_and_an_exit_code(
@@ -164,6 +166,7 @@ def test_what_does_not_work_is_one_line_and_an_exit_code(
     reason: str,
 ) -> None:
     (tmp_path / "empty").mkdir()
+    bundles.write(tmp_path / "store", "feeling", "sentiment", {}, {"encoder": "e"}, "# A sentiment")
     monkeypatch.chdir(tmp_path / "empty")
     found, _, told = models(*arguments)
     assert found == code
@@ -176,7 +179,10 @@ def test_what_force_overrules_is_told_and_kept(models: Type, store: Path) -> Non
     write_bundle(store, "worse", **measured(0.8))
     code, _, told = models("promote", "worse")
     assert (code, told.count("\n")) == (7, 1)
-    assert "it is worse on average: 0.8000 against 0.9000 in use (--force overrules)" in told
+    assert told == (
+        "error: worse is not promoted: it is worse on average: 0.8000 against 0.9000 in use. "
+        "To overrule that: streamer models promote worse --force --why '…'\n"
+    )
     code, _, told = models("promote", "worse", "--force", "--why", "a test of the gate")
     assert code == 0
     assert told == "overruled: it is worse on average: 0.8000 against 0.9000 in use\n"

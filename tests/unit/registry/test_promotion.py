@@ -66,7 +66,8 @@ def test_a_better_bundle_is_promoted_and_the_history_says_so(store: Path) -> Non
         (measured(0.95, None), "it was not measured for ece.age_0d, ece.age_7d"),  # type: ignore[arg-type]
         (
             measured(0.95, success={"outcome": "value"}),
-            "it says P of another success (outcome value) than old (not told which)",
+            "it says P of another success (value in 56 days above 80 % of the launches of the same "
+            "30 days) than old (not told which)",
         ),
     ],
 )

@@ -187,6 +187,17 @@ def test_several_files_are_merged_by_time(tmp_path: Path) -> None:
     assert source.total == 3
 
 
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    path, link = tmp_path / "shop.jsonl", tmp_path / "link.jsonl"
+    path.write_text(json.dumps(ROWS[0]))
+    link.symlink_to(path)
+    for again in (path, tmp_path / "." / "shop.jsonl", link):
+        with pytest.raises(ConfigurationError, match="is named twice") as caught:
+            open_files([path, again], MAPPING)
+        assert again.name in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

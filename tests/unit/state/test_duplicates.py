@@ -58,4 +58,4 @@ def test_memory_is_bounded_by_the_window() -> None:
         window.duplicates(
             [f"e{n}" for n in range(first, first + 250)], np.arange(first, first + 250)
         )
-    assert sum(len(hashes) for hashes, _ in window._runs) <= 4000
+    assert sum(len(run.hashes) for run in window._runs) <= 4000

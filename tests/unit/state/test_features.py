@@ -21,6 +21,7 @@ from streamer.state.features import (
     ensure_kin,
     features,
     launch_times,
+    singles,
 )
 from streamer.state.keys import channel_kin, channels, kin, readers
 from streamer.state.kin import KinTable
@@ -132,6 +133,14 @@ def test_a_vector_that_is_not_as_long_as_its_encoder_makes_them_is_none() -> Non
     for length in (DIMENSIONS - 1, DIMENSIONS + 1, 1):
         items = touched_of([], {"i": known_of(None, vector=np.ones(length))})
         assert np.isnan(read(items).content).all()
+
+
+def test_every_finite_half_is_read_as_the_number_it_is() -> None:
+    halves = np.arange(2**16, dtype="<u2").view("<f2")
+    halves = halves[np.isfinite(halves)]
+    read_as = singles(halves.tobytes())
+    np.testing.assert_array_equal(read_as, halves.astype(np.float32))
+    np.testing.assert_array_equal(np.signbit(read_as), np.signbit(halves))
 
 
 def test_reviews_and_ratings() -> None:

@@ -50,7 +50,7 @@ def test_the_last_record_stands(puts: list[dict[str, int]]) -> None:
         table.put(list(some), [record(n) for n in some.values()])
         expected |= some
     assert views(table, [table.row(name) for name in expected]) == list(expected.values())
-    assert [table.name(table.row(name)) for name in expected] == list(expected)
+    assert table.names(np.array([table.row(name) for name in expected], int)) == list(expected)
     channels = {int(k[8:], 16): n for k, n in expected.items() if k.startswith("channel:")}
     rows = table.channel_rows(np.array(list(channels), np.int64))
     assert views(table, rows) == list(channels.values())

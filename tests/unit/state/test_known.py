@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgpack
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,16 +10,12 @@ from hypothesis import strategies as st
 from streamer.events import NewItem
 from streamer.state.keys import KIN_KINDS, kin
 from streamer.state.known import Entry, Known, kin_of, parse
-from streamer.state.layout import ITEM, REVIEWS
+from streamer.state.layout import REVIEWS
+from streamer.state.listing import Listing, pack
+from tests.support.records import stored
 
 ETAG = 2**60 + 3
 ITEM_FACTS = NewItem(item_id="i", time=5.0, title="Oat milk", brand="north", category=["a", "b"])
-
-
-def record(aux: float = 0.0) -> bytes:
-    head = ITEM.heads(1)
-    head["x"][0, ITEM.index["aux"]] = aux
-    return head.tobytes()
 
 
 def facts(
@@ -28,14 +23,14 @@ def facts(
     withdrawn: tuple[float, float] = (0.0, 0.0),
     kin_ids: str = "",
 ) -> bytes:
-    packed = msgspec.msgpack.encode(item) if item else b""
+    packed = pack(Listing.of(item)) if item else b""
     row = [5.0, 1.0, "i:log:0:7", 4.0, kin_ids, packed, *withdrawn]
     return msgpack.packb(row, use_bin_type=False)
 
 
 def entry(aux: float = 1.0, **parts: bytes) -> Entry:
     beside = (parts.get(name) for name in ("facts", "content", "reviews", "early"))
-    found = parse([ETAG.to_bytes(8, "little") + record(aux), *beside])
+    found = parse([ETAG.to_bytes(8, "little") + stored(aux=aux), *beside])
     assert found is not None
     return found
 
@@ -51,15 +46,19 @@ def test_every_part_is_read() -> None:
         "facts": facts(kin_ids=" ".join(kin_of(ITEM_FACTS))),
         "content": msgpack.packb([5.0, 1.0, "text", {"enc": b"\x01\x02"}], use_bin_type=False),
         "reviews": reviews.tobytes(),
-        "early": msgpack.packb([record(7.0), ["i:log:0", "12", "k:log:0", "9", "clock", "5.0"]]),
+        "early": msgpack.packb(
+            [stored(aux=7.0), ["i:log:0", "12", "k:log:0", "9", "clock", "5.0"]]
+        ),
     }
     found = entry(**beside)
-    assert (found.etag, found.record) == (ETAG, record(1.0))
+    assert (found.etag, found.record) == (ETAG, stored(aux=1.0))
     assert found.beside_bytes == sum(map(len, beside.values()))
     known = found.known
     assert known.aux == 1.0
     assert known.facts is not None
-    assert known.facts.item == ITEM_FACTS
+    listing = known.facts.listing
+    assert (known.facts.time, listing.title, listing.brand) == (5.0, "Oat milk", "north")
+    assert known.facts.category == listing.category == ("a", "b")
     assert (known.facts.origin, known.facts.offset) == ("i:log:0", 7)
     assert known.facts.launch_time == 4.0
     assert not known.facts.withdrawn
@@ -74,7 +73,7 @@ def test_every_part_is_read() -> None:
     assert known.reviews is not None
     assert known.reviews[REVIEWS.index["reviews"]] == 2
     assert known.early is not None
-    assert known.early.record == record(7.0)
+    assert known.early.record == stored(aux=7.0)
     assert dict(known.early.watermarks) == {"i:log:0": 12}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamer.events import Behaviour
 from streamer.state.layout import ITEM, KIN, REVIEWS, Layout
-from streamer.state.merge import at_time, merge_rows
+from streamer.state.merge import at_time, by_field, merge_groups
 from streamer.state.merge import merged as pairwise
 from tests.support import histories
 from tests.support.records import deltas_of
@@ -37,7 +37,7 @@ def rows(draw: st.DrawFn, layout: Layout = ITEM) -> Floats:
 
 
 def merged(layout: Layout, *some: Floats) -> Floats:
-    (row,) = merge_rows(layout, np.array(some), np.zeros(len(some), np.int64), 1)
+    _, (row,) = merge_groups(layout, np.array(some), np.zeros(len(some), np.int64))
     return row
 
 
@@ -73,13 +73,14 @@ def test_merging_two_rows_is_merging_a_group_of_two(data: st.DataObject) -> None
         assert_same(ITEM, row, merged(ITEM, one, other))
 
 
-def test_groups_are_merged_apart_and_an_empty_one_is_the_identity() -> None:
+def test_groups_are_merged_apart() -> None:
     x = np.stack([ITEM.identity] * 3)
     x[:, ITEM.index["view"]] = [1, 2, 4]
-    out = merge_rows(ITEM, x, np.array([2, 0, 2]), 3)
-    assert out[:, ITEM.index["view"]].tolist() == [2, 0, 5]
-    np.testing.assert_array_equal(out[1], ITEM.identity)
-    assert merge_rows(ITEM, x[:0], np.empty(0, np.int64), 2).shape == (2, len(ITEM.fields))
+    groups, out = merge_groups(ITEM, x, np.array([2, 0, 2]))
+    assert groups.tolist() == [0, 2]
+    assert out[:, ITEM.index["view"]].tolist() == [2, 5]
+    groups, out = merge_groups(ITEM, x[:0], np.empty(0, np.int64))
+    assert (len(groups), out.shape) == (0, (0, len(ITEM.fields)))
 
 
 @given(times, st.floats(0, 1e10))
@@ -91,6 +92,10 @@ def test_a_weight_halves_with_every_half_life_and_never_overflows(last: float, a
     exact = (last + age) - last
     expected = [1e6 * 2.0 ** (-exact / half_life) for half_life in ITEM.half_lives]
     np.testing.assert_allclose(later[ITEM.decayed_slice], expected, rtol=1e-12)
+    named = by_field(ITEM, row[:, None], last + age)
+    assert {name: of.tolist() for name, of in named.items()} == {
+        name: [value] for name, value in zip(ITEM.fields, later.tolist(), strict=True)
+    }
     (unmoved,) = at_time(ITEM, ITEM.identity[None], last)
     np.testing.assert_array_equal(unmoved, ITEM.identity)
 
@@ -110,11 +115,10 @@ def test_any_order_and_any_splitting_of_a_history_gives_the_same_records(
     rng.shuffle(shuffled)  # type: ignore[arg-type]
     parts = [deltas_of([e for e, p in shuffled if p == portion]) for portion in range(4)]
     place = {item_id: i for i, item_id in enumerate(whole.ids)}
-    together = merge_rows(
+    _, together = merge_groups(
         ITEM,
         np.concatenate([part.records.x for part in parts]),
         np.array([place[item_id] for part in parts for item_id in part.ids]),
-        len(place),
     )
     for a, b in zip(together, whole.records.x, strict=True):
         assert_same(ITEM, a, b)

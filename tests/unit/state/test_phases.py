@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,10 +30,10 @@ class WatermarkedShards:
     def __post_init__(self) -> None:
         self.applied: list[tuple[int, list[int]]] = []
 
-    async def attempt(self, waiting: Mapping[int, np.ndarray]) -> Sequence[Reply]:
+    async def attempt(self, waiting: Mapping[int, tuple[int, ...]]) -> Sequence[Reply]:
         return [self._answer(shard, first) for shard, first in waiting.items()]
 
-    def _answer(self, shard: int, first: np.ndarray) -> Reply:
+    def _answer(self, shard: int, first: tuple[int, ...]) -> Reply:
         mine = self.watermarks[shard]
         asked = open_ranges(RANGES, first)
         if any(mine[number] != first[number] for number in asked):
@@ -42,7 +41,7 @@ class WatermarkedShards:
         if self.unready[shard]:
             self.unready[shard] -= 1
             return Reply(changed=[0])
-        self.applied.append((shard, first.tolist()))
+        self.applied.append((shard, list(first)))
         for number in asked:
             mine[number] = ENDS[number]
         return Reply(applied=[])

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from streamer.events import Behaviour
 from streamer.state.layout import ITEM
-from streamer.state.records import ETAG_BYTES, Records, next_etag
+from streamer.state.records import ETAG_BYTES, HEAD, Records, next_etag
 from tests.support import histories
 from tests.support.records import deltas_of
 
-SIZE = ETAG_BYTES + ITEM.head.itemsize
+SIZE = ETAG_BYTES + HEAD.itemsize
 
 
 def in_two(records: Records, cut: int, etag: int) -> list[bytes]:
@@ -20,12 +20,12 @@ def in_two(records: Records, cut: int, etag: int) -> list[bytes]:
     packed = records.packed(etag)
     found = []
     for places in (slice(0, cut), slice(cut, len(records))):
-        heads, members, ends = packed.part(places)
+        heads, tails, ends = packed.part(places)
         start = 0
         for place, end in enumerate(np.frombuffer(ends, "<u4").tolist()):
-            found.append(heads[place * SIZE : (place + 1) * SIZE] + members[start:end])
+            found.append(heads[place * SIZE : (place + 1) * SIZE] + tails[start:end])
             start = end
-        assert start == len(members)
+        assert start == len(tails)
     return found
 
 
@@ -39,6 +39,12 @@ def test_records_come_back_as_they_were(events: list[Behaviour], data: st.DataOb
     np.testing.assert_array_equal(found.x, records.x)
     np.testing.assert_array_equal(found.counts, records.counts)
     np.testing.assert_array_equal(found.slots, records.slots)
+
+
+def test_what_is_as_nothing_had_happened_takes_no_room() -> None:
+    records = Records.empty(2)
+    records.x[1, ITEM.index["purchase"]] = 3
+    assert [len(value) for value in in_two(records, 1, 7)] == [SIZE, SIZE + 8]
 
 
 def test_no_etag_is_given_out_twice_or_says_that_there_is_no_record() -> None:

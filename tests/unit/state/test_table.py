@@ -18,11 +18,11 @@ from streamer.state.layout import ITEM
 from streamer.state.records import Records
 from streamer.state.store import Store
 from streamer.state.table import ITEM_BYTES, MAX_BESIDE_BYTES, ItemTable
-from tests.support.records import list_of
+from tests.support.records import list_of, stored
 from tests.support.touching import known_of
 
 VIEW = ITEM.index["view"]
-RECORD = ITEM.heads(1).tobytes()
+RECORD = stored()
 
 
 async def _answer(entries: list[Entry | None]) -> list[Entry | None]:
@@ -42,11 +42,8 @@ class Shelf:
         return [self._entry(item_id) if item_id in self.views else None for item_id in ids]
 
     def _entry(self, item_id: str) -> Entry:
-        head = ITEM.heads(1)
-        head["x"][0, VIEW] = self.views[item_id]
-        head["counts"][0, 0] = 1
-        record = head.tobytes() + np.array([self.views[item_id]], "<u4").tobytes()
-        return Entry(7, record, Known(aux=self.views[item_id]), self.beside_bytes)
+        views = self.views[item_id]
+        return Entry(7, stored([views], view=views), Known(aux=views), self.beside_bytes)
 
     def fill(self, table: ItemTable, ids: Sequence[str]) -> np.ndarray:
         rows = table.rows(ids)
