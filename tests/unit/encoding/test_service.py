@@ -18,6 +18,7 @@ from streamer.encoding.projection import description_bytes, normalised
 from streamer.encoding.sentiment import Head
 from streamer.encoding.service import ROOM, EncodingService
 from streamer.errors import BadEvent, Stalled, StreamerError
+from tests.support.processes import until, wait_until
 from tests.unit.encoding.fakes import (
     DIMENSIONS,
     CountingBackend,
@@ -187,6 +188,34 @@ def test_a_description_passes_a_full_queue_of_reviews() -> None:
         return passed
 
     assert run(mine, work()) <= 4
+
+
+def test_batch_follows_batch_while_the_event_loop_is_busy() -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    def before(batch: list[str]) -> None:
+        entered.set()
+        released.wait(10)
+
+    backend = CountingBackend(before)
+    mine = service(backend)
+
+    def seen() -> int:
+        return sum(map(len, backend.batches))
+
+    async def all_wait() -> bool:
+        return len(mine._pipeline._batcher) + seen() == 200
+
+    async def work() -> None:
+        encoding = asyncio.create_task(all_of(mine, [f"text {i}" for i in range(200)]))
+        await asyncio.to_thread(entered.wait, 10)
+        await until(all_wait, "every text ready for a batch")
+        released.set()
+        wait_until(lambda: seen() == 200, "every text through the backend, the loop kept busy")
+        await encoding
+
+    run(mine, work())
+    assert len(backend.batches) > 3
 
 
 def test_callers_beyond_its_room_wait_outside() -> None:
