@@ -24,7 +24,7 @@ from streamer.state import listing
 from streamer.state.keys import KIN_KINDS, kin
 from streamer.state.layout import REVIEWS
 from streamer.state.listing import Listing
-from streamer.state.records import ETAG_BYTES, etag_of, place_of
+from streamer.state.records import ETAG_BYTES, etag_of, fields_of, place_of
 from streamer.state.remembered import Remembered
 
 
@@ -153,11 +153,12 @@ _AUX_AT = place_of("aux")
 
 def parse(values: Sequence[bytes | None]) -> Entry | None:
     """What stands at an item's keys (record, facts, content, reviews, early) as an entry; None
-    where there is no record."""
+    where there is no record. Raises StoreMismatch."""
     stored, packed, content, reviews, early = values
     if stored is None:
         return None
     record = stored[ETAG_BYTES:]
+    fields_of(record[:2])  # raises before what another schema keeps beside it is read
     facts = _facts(packed) if packed else None
     known = Known(
         aux_of(record),

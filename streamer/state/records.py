@@ -84,7 +84,7 @@ class Records:
         for place, record in enumerate(records):
             of_schema[record[:2]].append(place)
         for stamp, places in of_schema.items():
-            found._take_in(places, [records[place] for place in places], _fields(stamp))
+            found._take_in(places, [records[place] for place in places], fields_of(stamp))
         return found
 
     def _take_in(self, places: list[int], records: Sequence[bytes], fields: Sequence[str]) -> None:
@@ -145,14 +145,18 @@ class Packed:
         return self.heads[places].tobytes(), self.tails[first:last].tobytes(), ends.tobytes()
 
 
-def _fields(stamp: bytes) -> tuple[str, ...]:
-    """The fields of records of a schema, in their order."""
+def fields_of(stamp: bytes) -> tuple[str, ...]:
+    """The fields of records that begin with this stamp, in their order. Raises StoreMismatch."""
+    if stamp == ITEM.stamp:
+        return ITEM.fields
     schema = int.from_bytes(stamp, "little")
-    fields = {ITEM.schema: ITEM.fields, **dict(ITEM.older)}.get(schema)
+    fields = dict(ITEM.older).get(schema)
     if fields is None:
+        mend = "run the newer streamer on this store"
+        if schema < ITEM.schema:
+            mend = "empty Redis and start a worker with --rebuild"
         raise StoreMismatch(
-            f"a stored item record has schema {schema}, this streamer reads {ITEM.schema}; run the "
-            "newer streamer on this store"
+            f"a stored item record has schema {schema}, this streamer reads {ITEM.schema}; {mend}"
         )
     return fields
 

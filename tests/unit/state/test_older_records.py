@@ -84,3 +84,5 @@ def test_one_of_a_schema_that_nobody_told_of_is_refused() -> None:
     newest = NEWER.schema + 1
     with pytest.raises(StoreMismatch, match=f"has schema {newest}"):
         Records.unpacked([newest.to_bytes(2, "little") + stored()[2:]])
+    with pytest.raises(StoreMismatch, match=r"has schema 2.* --rebuild"):
+        parse([ETAG.to_bytes(8, "little") + b"\2\0" + stored()[2:], b"of old", None, None, None])
