@@ -56,29 +56,26 @@ def writable(path: Path | None) -> Path | None:
     after it. Raises ConfigurationError."""
     if path is None:
         return None
-    _made(path.parent, path)
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
-    return path
+    return _open_to_us(path, path.parent)
 
 
 def writable_folder(path: Path | None) -> Path | None:
     """The same of a folder that files are to be written into."""
     if path is None:
         return None
-    _made(path, path)
-    if not os.access(path, os.W_OK):
-        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
-    return path
+    return _open_to_us(path, path)
 
 
-def _made(folder: Path, wanted: Path) -> None:
+def _open_to_us(path: Path, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"nothing can be written to {wanted}: its folder can't be made ({error.strerror})"
+            f"nothing can be written to {path}: its folder can't be made ({error.strerror})"
         ) from None
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ConfigurationError(f"nothing can be written to {path}: it is not yours to write")
+    return path
 
 
 def write(results: Results, path: Path | None) -> None:

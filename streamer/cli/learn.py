@@ -41,6 +41,16 @@ class Of(StrEnum):
     RETURN_RATE = "return_rate"
 
 
+Run = Annotated[
+    Path,
+    typer.Option(
+        file_okay=False,
+        callback=writable_folder,
+        help="TensorBoard's events and learning curves.",
+    ),
+]
+
+
 def train(
     study: StudyFile = None,
     seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
@@ -75,14 +85,7 @@ def train(
             show_default="mixed on a GPU",
         ),
     ] = None,
-    run: Annotated[
-        Path,
-        typer.Option(
-            file_okay=False,
-            callback=writable_folder,
-            help="TensorBoard's events and learning curves.",
-        ),
-    ] = Path("runs/train"),
+    run: Run = Path("runs/train"),
     report: Report = None,
 ) -> None:
     """Train the predictor on a log's launches and reviews; save and activate the bundle.

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
@@ -29,10 +29,7 @@ class _Stream:
     """A thread that encodes: the batch that it is at, and since when."""
 
     batch: list[Work]
-    began: float = field(default_factory=time.monotonic)
-
-    def begin(self, batch: list[Work]) -> None:
-        self.batch, self.began = batch, time.monotonic()
+    began: float
 
 
 class Pipeline:
@@ -159,7 +156,7 @@ class Pipeline:
     async def _forward(self, encoder: Encoder, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         while self.encoder is encoder:
-            stream = _Stream(await self._next_batch())
+            stream = _Stream(await self._next_batch(), time.monotonic())
             running = loop.run_in_executor(thread, self._encode, encoder, stream, loop)
             while not running.done():
                 patience = self._timeout - (time.monotonic() - stream.began)
@@ -176,7 +173,7 @@ class Pipeline:
         the event loop in between."""
         batch: list[Work] | None = stream.batch
         while batch and not self._stopping:
-            stream.begin(batch)
+            stream.batch, stream.began = batch, time.monotonic()
             results = forward(batch[0].model, batch, self._observer.split)
             seconds = time.monotonic() - stream.began
             loop.call_soon_threadsafe(self._settle, batch, results, seconds)

@@ -1,7 +1,6 @@
 -- current.lua: a stored @name@ record in the current schema. scripts.py fills in, between the @s,
 -- what depends on the layout.
 
-local @name@_at = { @at@ }
 local @name@_upgrades = { @upgrades@ }
 
 local function current_@name@(record)

@@ -55,7 +55,6 @@ def _fragments(layout: Layout) -> dict[str, str]:
         "schema": str(layout.schema),
         "head_bytes": str(layout.head.itemsize),
         "format": _format(layout, layout.fields),
-        "at": ", ".join(f"['{n}'] = {_start(layout) + 8 * i}" for n, i in layout.index.items()),
         "stored": _locals("a", layout.fields),
         "added": _locals("b", layout.fields),
         "decay_stored": _decay("a", layout),

@@ -190,14 +190,19 @@ def test_a_description_passes_a_full_queue_of_reviews() -> None:
     assert run(mine, work()) <= 4
 
 
-def test_batch_follows_batch_while_the_event_loop_is_busy() -> None:
+def held_up() -> tuple[CountingBackend, threading.Event, threading.Event]:
+    """A backend whose passes wait; an event that says that one does, and one that lets them go."""
     entered, released = threading.Event(), threading.Event()
 
     def before(batch: list[str]) -> None:
         entered.set()
         released.wait(10)
 
-    backend = CountingBackend(before)
+    return CountingBackend(before), entered, released
+
+
+def test_batch_follows_batch_while_the_event_loop_is_busy() -> None:
+    backend, entered, released = held_up()
     mine = service(backend)
 
     def seen() -> int:
@@ -219,13 +224,7 @@ def test_batch_follows_batch_while_the_event_loop_is_busy() -> None:
 
 
 def test_callers_beyond_its_room_wait_outside() -> None:
-    entered, released = threading.Event(), threading.Event()
-
-    def before(batch: list[str]) -> None:
-        entered.set()
-        released.wait(10)
-
-    backend = CountingBackend(before)
+    backend, entered, released = held_up()
     mine = service(backend)
 
     async def work() -> int:
