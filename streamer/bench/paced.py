@@ -21,6 +21,7 @@ import numpy as np
 
 from streamer.bench.listening import listening
 from streamer.bench.workplace import WORKER, Workplace
+from streamer.embedded import Child
 from streamer.errors import StreamerError
 from streamer.publish import Publisher
 from streamer.replay.producing import producing
@@ -65,10 +66,11 @@ async def latency(place: Workplace, rate: float, seconds: float) -> Latency:
     warm = min(int(rate * WARM_SECONDS), len(place.data.records) // 3)
     last = min(warm + int(rate * seconds), len(place.data.records))
     heard: list[Heard] = []
-    async with place.running(WORKER, settings), listening(settings, partial(_took, heard)):
+    taking = partial(_took, heard)
+    async with place.running(WORKER, settings) as worker, listening(settings, taking):
         gc.freeze()
-        await _play(place, settings, rate, range(warm))
-        due = await _play(place, settings, rate, range(warm, last))
+        await _play(place, settings, worker, rate, range(warm))
+        due = await _play(place, settings, worker, rate, range(warm, last))
         await _until_quiet(heard)
     found = 1000 * np.quantile(waits(due, heard), list(QUANTILES.values()))
     quantiles = dict(zip(QUANTILES, np.round(found, 2).tolist(), strict=True))
@@ -93,7 +95,7 @@ def waits(due: Sequence[Due], heard: Sequence[Heard]) -> list[float]:
 
 
 async def _play(
-    place: Workplace, settings: Settings, rate: float, which: range
+    place: Workplace, settings: Settings, worker: Child, rate: float, which: range
 ) -> list[tuple[str, float]]:
     """Sends these events at this rate and waits until they are applied; says when each was due."""
     topic, data = settings.topic(USER_BEHAVIOUR.name), place.data
@@ -111,7 +113,7 @@ async def _play(
         await asyncio.gather(*sending)
     try:
         async with asyncio.timeout(APPLIED_SECONDS):
-            await place.wait_for(settings, topic, which.stop)
+            await place.wait_for(settings, topic, which.stop, worker)
     except TimeoutError:
         raise StreamerError(
             f"not all events were applied {APPLIED_SECONDS:.0f} s after the last was sent"

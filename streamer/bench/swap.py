@@ -147,7 +147,7 @@ async def _measure(
             stop.set()
             sent = await playing
             async with asyncio.timeout(LIMIT_SECONDS):
-                await place.wait_for(settings, settings.topic(USER_BEHAVIOUR.name), sent)
+                await place.wait_for(settings, settings.topic(USER_BEHAVIOUR.name), sent, child)
             async with place.counting(settings, settings.topic(USER_BEHAVIOUR.name)) as done:
                 return swaps, sent, await done()
 

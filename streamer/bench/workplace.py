@@ -16,7 +16,7 @@ from pathlib import Path
 from streamer.bench.journey import Journey
 from streamer.bench.watch import Done
 from streamer.broker import create_topics, describe
-from streamer.embedded import Child
+from streamer.embedded import Child, ChildFailed
 from streamer.errors import StreamerError
 from streamer.publish import Publisher, Record
 from streamer.replay.producing import producing
@@ -76,8 +76,8 @@ class Workplace:
         """Lets a worker take the catalogue into the state, before any event."""
         before = self.with_topics(NO_EVENTS, "bench-first", settings.group)
         create_topics(before)
-        async with self.running(WORKER, before), asyncio.timeout(CATALOGUE_SECONDS):
-            await self.wait_for(before, NEW_ITEMS.name, len(self.data.catalogue))
+        async with self.running(WORKER, before) as worker, asyncio.timeout(CATALOGUE_SECONDS):
+            await self.wait_for(before, NEW_ITEMS.name, len(self.data.catalogue), worker)
 
     @asynccontextmanager
     async def counting(self, settings: Settings, topic: str) -> AsyncIterator[Done]:
@@ -91,10 +91,13 @@ class Workplace:
 
             yield done
 
-    async def wait_for(self, settings: Settings, topic: str, count: int) -> None:
-        """Waits until the state has done with so many of a topic's records."""
+    async def wait_for(self, settings: Settings, topic: str, count: int, worker: Child) -> None:
+        """Waits until the state has done with so many of a topic's records. Raises ChildFailed
+        where the worker that is to do it has ended."""
         async with self.counting(settings, topic) as done:
-            while await done() < count:  # noqa: ASYNC110
+            while await done() < count:
+                if not worker.alive:
+                    raise ChildFailed(f"{worker.name} ended early: {worker.log_tail()}")
                 await asyncio.sleep(0.1)
 
     @asynccontextmanager

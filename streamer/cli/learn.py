@@ -74,7 +74,11 @@ def train(
     ] = 0,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="At most so many.", show_default="8, or --tuned's"),
+        typer.Option(
+            min=1,
+            help="At most so many.",
+            show_default="8 to 16 by how many examples there are, or --tuned's",
+        ),
     ] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes that make one step.")] = 1,
     mixed: Annotated[

@@ -113,7 +113,7 @@ def joined(one: Dataset, other: Dataset) -> Dataset:
 
 def _fitted(data: Dataset, seed: int) -> Predictor:
     usual = NetworkOptions()
-    epochs = max(usual.epochs, -(-UPDATES * BATCH // len(data)))
+    epochs = max(usual.epochs_of(len(data)), -(-UPDATES * BATCH // len(data)))
     network = replace(usual, epochs=epochs, batch=BATCH)
     return fit(data, FitOptions(folds=3, network=network, seed=seed))
 

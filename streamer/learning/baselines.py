@@ -100,33 +100,18 @@ def _by_age(given: Given, design: Callable[..., object]) -> Floats:
 
 
 def _counts_boosted(given: Given) -> Floats:
-    trees = teacher.boosted(given.train.x[:, _COUNTS], given.train.label, given.seed)
-    score: Floats = trees.predict(given.test.x[:, _COUNTS])
-    return score
+    trees = teacher.lightgbm(given.train.x[:, _COUNTS], given.train.label, given.seed)
+    return trees(given.test.x[:, _COUNTS])
 
 
-def _everything_boosted(given: Given) -> Floats:
+def _everything_lightgbm(given: Given) -> Floats:
     train, test = _everything(given)
-    score: Floats = teacher.boosted(train, given.train.label, given.seed).predict(test)
-    return score
+    return teacher.lightgbm(train, given.train.label, given.seed)(test)
 
 
 def _everything_xgboost(given: Given) -> Floats:
-    from xgboost import XGBClassifier
-
     train, test = _everything(given)
-    model = XGBClassifier(
-        n_estimators=teacher.ROUNDS,
-        learning_rate=0.05,
-        max_depth=6,
-        min_child_weight=5,
-        subsample=0.8,
-        colsample_bytree=0.5,
-        reg_lambda=5.0,
-        random_state=given.seed,
-    )
-    score: Floats = model.fit(train, given.train.label).predict_proba(test)[:, 1]
-    return score
+    return teacher.xgboost(train, given.train.label, given.seed)(test)
 
 
 def _everything(given: Given) -> tuple[Floats, Floats]:
@@ -142,7 +127,7 @@ def _everything(given: Given) -> tuple[Floats, Floats]:
     return train, test
 
 
-TREES = Baseline("all features (LightGBM)", _everything_boosted, seeded=True, probable=True)
+TREES = Baseline("all features (LightGBM)", _everything_lightgbm, seeded=True, probable=True)
 BASELINES = (
     Baseline("recency", _recency),
     Baseline("buyers so far", _popularity),

@@ -32,17 +32,22 @@ Ints = NDArray[np.int64]
 
 BARS = (0.5, 0.65, 0.75, 0.85, 0.9, 0.95, 0.98)
 """Quantiles of the outcome that the networks learn to tell apart beside the label."""
+TAUGHT = 0.9
+HALF_TAUGHT = 300
+"""Of so many launches trees are trusted half as much as of any number: of few they learn what
+networks would better not repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """``components`` of the content, ``members`` of the ensemble, ``folds`` that give held-out
-    logits; ``taught`` is the weight of the trees' word beside the labels'."""
+    logits; ``taught`` is the weight of the trees' word beside the labels', up to TAUGHT by how many
+    launches there are unless told."""
 
     components: int = 32
     members: int = 5
     folds: int = 5
-    taught: float = 0.5
+    taught: float | None = None
     network: NetworkOptions = field(default_factory=NetworkOptions)
     seed: int = 0
 
@@ -50,6 +55,15 @@ class FitOptions:
     def steps(self) -> int:
         """How many models are learnt: trees, networks of folds, and members."""
         return 2 * self.folds + self.members
+
+    def taught_of(self, data: Dataset) -> float:
+        """The weight of the trees' word on these launches."""
+        launches = len(np.unique(data.item))
+        return TAUGHT * launches / (launches + HALF_TAUGHT) if self.taught is None else self.taught
+
+    def settled(self, data: Dataset) -> FitOptions:
+        """With what is theirs for these launches."""
+        return replace(self, taught=self.taught_of(data), network=self.network.settled(len(data)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ def assist() -> None:
 def _lessons(given: Prepared, data: Dataset, options: FitOptions) -> Lessons:
     stopped = options.network.patience > 0
     return Lessons(
-        examples=given.examples(data, options.taught),
+        examples=given.examples(data, options.taught_of(data)),
         label=data.label,
         plan=plan(given.folds, options.members, data.item, stopped=stopped),
         options=options.network,

@@ -66,7 +66,7 @@ def learn(
     """
     learner = _Learner(examples, options)
     best, best_epoch, kept = -np.inf, 0, learner.member()
-    for number in range(1, options.epochs + 1):
+    for number in range(1, options.epochs_of(len(examples.inputs)) + 1):
         started = time.monotonic()
         epoch = Epoch(number, learner.epoch(), time.monotonic() - started)
         now = learner.member()
@@ -106,7 +106,8 @@ class _Learner:
         batch = min(options.batch_of(len(self._x)), len(self._x))
         self._size = max(1, batch // ranks.count()) * ranks.count()
         self._passes = len(self._x) // self._size
-        steps = options.epochs * -(-self._passes // options.accumulate)
+        epochs = options.epochs_of(len(self._x))
+        steps = epochs * -(-self._passes // options.accumulate)
         rate = options.learning_rate
         weights = self._network.parameters()
         self._optimizer = torch.optim.AdamW(weights, rate, weight_decay=options.weight_decay)

@@ -9,7 +9,7 @@ some examples in each epoch, so that a score without them is learnt and not gues
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ Ints = NDArray[np.int64]
 BATCH, LEAST = 256, 8
 STEPS = 400
 """With fewer a network has hardly begun to learn."""
+EPOCHS = (8, 16)
+"""Of few examples more would be learnt by heart."""
+EXAMPLES_AN_EPOCH = 5000
 AUXILIARY = 0.5
 """What the bars' loss weighs beside the label's."""
 
@@ -35,6 +38,7 @@ class NetworkOptions:
     """``width`` hidden units in each of two layers; ``dropout`` of hidden units; ``masked`` is the
     share of examples that lose modalities in an epoch, each of them with an even chance.
 
+    ``epochs`` are one for each EXAMPLES_AN_EPOCH examples, within EPOCHS, unless told.
     ``batch`` examples are those of one pass, over all processes: unless told BATCH, or of few
     examples about as many as make STEPS passes; ``accumulate`` passes make a step.
     ``imitation`` is the weight of what the score at a launch's first look has to learn from the
@@ -43,10 +47,10 @@ class NetworkOptions:
     that of a GPU unless told."""
 
     width: int = 48
-    dropout: float = 0.1
+    dropout: float = 0.05
     masked: float = 0.2
     imitation: float = 0.1
-    epochs: int = 8
+    epochs: int | None = None
     batch: int | None = None
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
@@ -55,10 +59,19 @@ class NetworkOptions:
     mixed: bool | None = None
     seed: int = 0
 
+    def epochs_of(self, examples: int) -> int:
+        """How often so many are gone through."""
+        least, most = EPOCHS
+        return self.epochs or max(least, min(most, examples // EXAMPLES_AN_EPOCH))
+
     def batch_of(self, examples: int) -> int:
         """How many of so many are those of one pass."""
-        few = self.epochs * examples // STEPS // LEAST * LEAST
+        few = self.epochs_of(examples) * examples // STEPS // LEAST * LEAST
         return self.batch or max(LEAST, min(BATCH, few))
+
+    def settled(self, examples: int) -> NetworkOptions:
+        """With what is theirs for so many."""
+        return replace(self, epochs=self.epochs_of(examples), batch=self.batch_of(examples))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ a test launch."""
 LISTED, TOP = 20, 10
 """Recall is of so many, NDCG of the first so many."""
 MEMBERS = 5
-NETWORK = NetworkOptions(width=32, masked=0.0, batch=512)
+NETWORK = NetworkOptions(width=32, dropout=0.1, masked=0.0, epochs=8, batch=512)
 OURS = "recommender"
 
 

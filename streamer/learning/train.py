@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,7 @@ def train(
     with Board(run / name) as board:
         data, of = examples(settings, study, steps)
         curves = Curves(board)
-        batch = options.network.batch_of(len(data))
-        options = replace(options, network=replace(options.network, batch=batch))
+        options = options.settled(data)
         with steps.step("fit trees and networks", options.steps) as told:
             launch = fit(data, options, told, curves)
     curve = curves.draw()

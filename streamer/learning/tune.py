@@ -64,12 +64,13 @@ def search(
     early, late = _split(data)
     study = _opened(storage, f"launch-{fingerprint(data)}-{_inputs(data)}", seed)
     prepared = prepare(early, FitOptions(seed=seed))
-    usual = NetworkOptions().batch_of(len(early))
+    usual = FitOptions().settled(early)
+    batch = NetworkOptions().batch_of(len(early))
     if _usual(study) is None:
-        study.enqueue_trial(stored(FitOptions(network=NetworkOptions(batch=usual))))
+        study.enqueue_trial(stored(usual))
 
     def objective(trial: Any) -> float:
-        options = _suggested(trial, usual)
+        options = _suggested(trial, batch)
         scores: list[Floats] = []
         for number in range(NETWORKS):
             scores.append(_score(prepared, early, late, options, number))
@@ -152,7 +153,7 @@ def _score(
     prepared: Prepared, early: Dataset, late: Dataset, options: FitOptions, number: int
 ) -> Floats:
     network = replace(options.network, seed=number)
-    learnt = learn(prepared.examples(early, options.taught), network)
+    learnt = learn(prepared.examples(early, options.taught_of(early)), network)
     return learnt(prepared.frame.inputs(late.x, late.content))
 
 

@@ -24,7 +24,8 @@ def test_a_search_begins_with_the_defaults_and_goes_on_where_it_was(tmp_path: Pa
     first = tune.search(launches(), 1, study, 0, told.append)
     assert (first.trials, told) == (1, [1])
     assert first.auc == first.default_auc > 0.8
-    assert first.options == FitOptions(network=NetworkOptions(batch=72))
+    assert first.options.network == NetworkOptions(batch=72, epochs=8)
+    assert first.options.taught == pytest.approx(0.9 * 3611 / 3911, abs=0.01)
     again = tune.search(launches(), 2, study, 0)
     assert again.trials == 3
     assert again.default_auc == first.default_auc
