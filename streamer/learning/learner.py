@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,25 @@ def learn(
 
     Processes that learn together (see `ranks`) must all call this with the same arguments.
     """
+    with _one_thread():
+        return _learn(examples, options, dev, told)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices this small gain nothing by a second thread, and threads that wait for one another at
+    every product take many times as long on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _learn(
+    examples: Examples, options: NetworkOptions, dev: Dev | None, told: Callable[[Epoch], None]
+) -> Network:
     learner = _Learner(examples, options)
     best, best_epoch, kept = -np.inf, 0, learner.member()
     for number in range(1, options.epochs_of(len(examples.inputs)) + 1):
