@@ -1,4 +1,4 @@
-"""A reader of `item-scores`, as shops have one."""
+"""A reader of `item-scores`, which takes little of the processors from what it listens to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streamer.fetched import Fetches
+from streamer.lane import Room
 from streamer.settings import Settings
 from streamer.topology import ITEM_SCORES
+
+MOST, MOST_BYTES = 1_000_000, 1 << 30
+"""Of a partition whatever has come is taken at once."""
 
 
 @asynccontextmanager
@@ -30,8 +35,9 @@ async def listening(settings: Settings, take: Callable[[list[bytes]], None]) -> 
 
 
 async def _listen(consumer: AIOKafkaConsumer, take: Callable[[list[bytes]], None]) -> None:
+    fetches, room = Fetches(), dict.fromkeys(consumer.assignment(), Room(MOST, MOST_BYTES))
     while True:
-        found = await consumer.getmany(timeout_ms=1000)
-        values = [record.value for records in found.values() for record in records]
+        found = await fetches.take(consumer._fetcher, room, MOST, timeout=1.0)
+        values = [value for some in found.values() for value in some.values if value is not None]
         if values:
             take(values)

@@ -39,6 +39,8 @@ Due = tuple[str, float]
 """Item and time at which an event was due."""
 Heard = tuple[str, int, float]
 """Item, version and time of a score that was read."""
+Read = tuple[float, list[bytes]]
+"""Scores, and when they were read; what they say is looked at when all is over."""
 
 
 class _Score(msgspec.Struct):
@@ -65,14 +67,14 @@ async def latency(place: Workplace, rate: float, seconds: float) -> Latency:
     await place.learn_catalogue(settings)
     warm = min(int(rate * WARM_SECONDS), len(place.data.records) // 3)
     last = min(warm + int(rate * seconds), len(place.data.records))
-    heard: list[Heard] = []
-    taking = partial(_took, heard)
+    read: list[Read] = []
+    taking = partial(_took, read)
     async with place.running(WORKER, settings) as worker, listening(settings, taking):
         gc.freeze()
         await _play(place, settings, worker, rate, range(warm))
         due = await _play(place, settings, worker, rate, range(warm, last))
-        await _until_quiet(heard)
-    found = 1000 * np.quantile(waits(due, heard), list(QUANTILES.values()))
+        await _until_quiet(read)
+    found = 1000 * np.quantile(waits(due, _heard(read)), list(QUANTILES.values()))
     quantiles = dict(zip(QUANTILES, np.round(found, 2).tolist(), strict=True))
     return Latency(rate, len(due), quantiles)
 
@@ -121,13 +123,18 @@ async def _play(
     return [(data.events[i].item_id, started + (i - which.start) / rate) for i in which]
 
 
-def _took(heard: list[Heard], values: list[bytes]) -> None:
-    now = time.perf_counter()
-    heard += [(score.item_id, score.version, now) for score in map(_decode, values)]
+def _took(read: list[Read], values: list[bytes]) -> None:
+    read.append((time.perf_counter(), values))
 
 
-async def _until_quiet(heard: list[Heard]) -> None:
+def _heard(read: Sequence[Read]) -> list[Heard]:
+    return [
+        (score.item_id, score.version, at) for at, values in read for score in map(_decode, values)
+    ]
+
+
+async def _until_quiet(read: list[Read]) -> None:
     seen = -1
-    while len(heard) != seen:
-        seen = len(heard)
+    while len(read) != seen:
+        seen = len(read)
         await asyncio.sleep(QUIET_SECONDS)
