@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
     models = typer.Typer(help="Bundles: which there are, which is in use, promote, undo.")
     for command, example in (
         (list_bundles, "list"),
-        (show, "show launch-20261126-014128"),
+        (show, "show launch-20261126-134612"),
         (compare, "compare launch-20261201-080000"),
         (promote, "promote launch-20261201-080000 --why 'November added'"),
         (rollback, "rollback --why 'odd boards since 10:00'"),
