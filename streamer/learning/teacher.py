@@ -85,9 +85,12 @@ def held_out(
         return teacher(x[train], label[train], seed)(x[test])
 
     probability = np.zeros(len(x))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
         told = [[pool.submit(said, teacher, fold) for teacher in TEACHERS] for fold in folds]
         for done, ((_, test), of_fold) in enumerate(zip(folds, told, strict=True), start=1):
             probability[test] = np.mean([each.result() for each in of_fold], axis=0)
             progress(done)
+    finally:
+        pool.shutdown(cancel_futures=True)
     return probability
