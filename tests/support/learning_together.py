@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 
@@ -20,9 +21,8 @@ SURE = NetworkOptions(dropout=0.0, masked=0.0, epochs=3)
 
 
 def main(file: str) -> None:
-    teacher.ROUNDS = 5
     options = FitOptions(components=4, members=1, folds=2)
-    with ranks.together() as first:
+    with patch.object(teacher, "ROUNDS", 5), ranks.together() as first:
         if first:
             patient = replace(SURE, patience=2)
             both = [fit(launches(), replace(options, network=each)) for each in (SURE, patient)]
