@@ -16,7 +16,7 @@ from pathlib import Path
 from streamer.bench.journey import Journey
 from streamer.bench.watch import Done
 from streamer.broker import create_topics, describe
-from streamer.embedded import Child, ChildFailed
+from streamer.embedded import Child
 from streamer.errors import StreamerError
 from streamer.publish import Publisher, Record
 from streamer.replay.producing import producing
@@ -97,7 +97,7 @@ class Workplace:
         async with self.counting(settings, topic) as done:
             while await done() < count:
                 if not worker.alive:
-                    raise ChildFailed(f"{worker.name} ended early: {worker.log_tail()}")
+                    raise worker.ended()
                 await asyncio.sleep(0.1)
 
     @asynccontextmanager

@@ -133,7 +133,7 @@ class Child:
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             if not self.alive:
-                raise ChildFailed(f"{self.name} ended with {self.exit_code}: {self.log_tail()}")
+                raise self.ended()
             with socket.socket() as probe:
                 probe.settimeout(0.5)
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -158,6 +158,10 @@ class Child:
             self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def ended(self) -> ChildFailed:
+        """What to raise where it has ended and should not have: its exit code and last words."""
+        return ChildFailed(f"{self.name} ended with {self.exit_code}: {self.log_tail()}")
 
     def log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]

@@ -55,20 +55,6 @@ class Dev:
     label: Ints
 
 
-def learn(
-    examples: Examples,
-    options: NetworkOptions,
-    dev: Dev | None = None,
-    told: Callable[[Epoch], None] = lambda _: None,
-) -> Network:
-    """``told`` is told of every epoch; its metric ``dev`` is the AUC on ``dev``.
-
-    Processes that learn together (see `ranks`) must all call this with the same arguments.
-    """
-    with _one_thread():
-        return _learn(examples, options, dev, told)
-
-
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Matrices this small gain nothing by a second thread, and threads that wait for one another at
@@ -81,12 +67,20 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _learn(
-    examples: Examples, options: NetworkOptions, dev: Dev | None, told: Callable[[Epoch], None]
+@_one_thread()
+def learn(
+    examples: Examples,
+    options: NetworkOptions,
+    dev: Dev | None = None,
+    told: Callable[[Epoch], None] = lambda _: None,
 ) -> Network:
+    """``told`` is told of every epoch; its metric ``dev`` is the AUC on ``dev``.
+
+    Processes that learn together (see `ranks`) must all call this with the same arguments.
+    """
     learner = _Learner(examples, options)
     best, best_epoch, kept = -np.inf, 0, learner.member()
-    for number in range(1, options.epochs_of(len(examples.inputs)) + 1):
+    for number in range(1, learner.epochs + 1):
         started = time.monotonic()
         epoch = Epoch(number, learner.epoch(), time.monotonic() - started)
         now = learner.member()
@@ -126,8 +120,8 @@ class _Learner:
         batch = min(options.batch_of(len(self._x)), len(self._x))
         self._size = max(1, batch // ranks.count()) * ranks.count()
         self._passes = len(self._x) // self._size
-        epochs = options.epochs_of(len(self._x))
-        steps = epochs * -(-self._passes // options.accumulate)
+        self.epochs = options.epochs_of(len(self._x))
+        steps = self.epochs * -(-self._passes // options.accumulate)
         rate = options.learning_rate
         weights = self._network.parameters()
         self._optimizer = torch.optim.AdamW(weights, rate, weight_decay=options.weight_decay)

@@ -65,12 +65,11 @@ def search(
     study = _opened(storage, f"launch-{fingerprint(data)}-{_inputs(data)}", seed)
     prepared = prepare(early, FitOptions(seed=seed))
     usual = FitOptions().settled(early)
-    batch = NetworkOptions().batch_of(len(early))
     if _usual(study) is None:
         study.enqueue_trial(stored(usual))
 
     def objective(trial: Any) -> float:
-        options = _suggested(trial, batch)
+        options = _suggested(trial, usual.network.batch_of(len(early)))
         scores: list[Floats] = []
         for number in range(NETWORKS):
             scores.append(_score(prepared, early, late, options, number))
