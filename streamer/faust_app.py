@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import structlog
 from yarl import URL
 
 from streamer.broker import describe
+from streamer.interrupt import leave
 from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, Topic
 from streamer.transport import ChunkSchema, StartOffsets, from_committed, told
@@ -20,6 +22,8 @@ from streamer.transport import ChunkSchema, StartOffsets, from_committed, told
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 6.0
+GONE_SECONDS = 15.0
+"""From when an app is to end until its process is ended, whatever stands still on the way."""
 FETCH_BYTES = 2 * 1024 * 1024
 """Fetched of a partition at once, and kept until chunks of it are handed out."""
 BATCH_BYTES = 256 * 1024
@@ -99,7 +103,7 @@ class StreamerApp(faust.App):
 
 async def run(app: StreamerApp) -> None:
     """Runs the app until it is told to end or fails. Raises what it failed with, and
-    BrokerUnavailable where nobody answers to begin with."""
+    BrokerUnavailable where nobody answers to begin with. The process ends soon after, at the latest."""
     app.finalize()
     starting = asyncio.create_task(_start(app))
     ending = asyncio.create_task(app.ending.wait())
@@ -107,6 +111,7 @@ async def run(app: StreamerApp) -> None:
     if starting.done() and not app.ending.is_set():
         starting.result()
     await ending
+    _be_gone_soon(app)
     if app.failure:
         app.conf.stream_wait_empty = False
     stopping = asyncio.create_task(app.stop())
@@ -116,6 +121,13 @@ async def run(app: StreamerApp) -> None:
         raise app.failure
     if not stopping.done():
         log.warning("did not stop in time; what was not committed will be read again")
+
+
+def _be_gone_soon(app: StreamerApp) -> None:
+    """A thread sees to it, for the watchdog is stopped with the app."""
+    leaving = threading.Timer(GONE_SECONDS, lambda: leave(app.failure))
+    leaving.daemon = True
+    leaving.start()
 
 
 async def _start(app: StreamerApp) -> None:

@@ -16,6 +16,7 @@ from streamer.judge import Judged
 from streamer.publish import Publisher, Record
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
+from streamer.state.layout import ITEM
 from streamer.topology import DEAD_LETTERS, ENCODINGS, ITEM_SCORES, TEXTS, Topic
 from streamer.wire import pack
 
@@ -23,6 +24,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+_FIRST_TIME = ITEM.index["first_time"]
 COLD, _UNKNOWN = STAGES.index("cold"), -1
 
 TOLD_ITEMS = 50_000
@@ -85,12 +87,16 @@ class Outputs:
     def _worth(self, judged: Judged) -> Mask:
         """Which scores are newer than what was told, and moved enough or waited long enough.
 
-        Older than what was told a while ago is a score only of an item that expired and came again.
+        An item that expired and came again has a history that began after what was told, or is
+        older than what was told a while ago.
         """
         told, versions, probability = self._told, judged.versions, judged.scores.probability
         places = told.places(judged.items.ids)
         at = self._monotonic()
-        overtaken = (versions < told.version[places]) & (at - told.at[places] < IN_FLIGHT_SECONDS)
+        began = judged.items.x[:, _FIRST_TIME]
+        again = np.isfinite(began) & (began > told.time[places])
+        recent = at - told.at[places] < IN_FLIGHT_SECONDS
+        overtaken = (versions < told.version[places]) & recent & ~again
         worth: Mask = self._moved(judged, places) & ~overtaken
         new = worth & (places == 0)
         places[new] = told.more([judged.items.ids[p] for p in np.flatnonzero(new).tolist()])

@@ -26,7 +26,7 @@ from streamer.errors import StreamerError
 from streamer.publish import Publisher
 from streamer.replay.producing import producing
 from streamer.settings import Settings
-from streamer.topology import USER_BEHAVIOUR
+from streamer.topology import ITEM_SCORES, USER_BEHAVIOUR
 
 TICK_SECONDS = 0.005
 WARM_SECONDS = 3.0
@@ -69,7 +69,7 @@ async def latency(place: Workplace, rate: float, seconds: float) -> Latency:
     last = min(warm + int(rate * seconds), len(place.data.records))
     read: list[Read] = []
     taking = partial(_took, read)
-    async with place.running(WORKER, settings) as worker, listening(settings, taking):
+    async with place.running(WORKER, settings) as worker, listening(settings, ITEM_SCORES, taking):
         gc.freeze()
         await _play(place, settings, worker, rate, range(warm))
         due = await _play(place, settings, worker, rate, range(warm, last))

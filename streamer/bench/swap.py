@@ -30,7 +30,7 @@ from streamer.registry import active_name, bundles, promotion
 from streamer.replay.producing import producing
 from streamer.report import Results
 from streamer.settings import Settings
-from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
+from streamer.topology import ITEM_SCORES, NEW_ITEMS, USER_BEHAVIOUR
 
 COPY = "copy-of-the-one-in-use"
 TICK_SECONDS = 0.01
@@ -138,7 +138,7 @@ async def _measure(
     )
     heard = Heard()
     with child:
-        async with listening(settings, heard.take):
+        async with listening(settings, ITEM_SCORES, heard.take):
             stop = asyncio.Event()
             playing = asyncio.create_task(_play(place, settings, plan.rate, stop))
             await until(lambda: bool(heard.at))

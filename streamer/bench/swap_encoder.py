@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from streamer.bench.listening import listening
 from streamer.bench.readings import change, compared, taking_turns
 from streamer.bench.servers import servers
 from streamer.bench.swap import (
@@ -31,7 +31,7 @@ from streamer.bench.swap import (
     silence,
     until,
 )
-from streamer.bench.through_kafka import own, reading, running
+from streamer.bench.through_kafka import own, running
 from streamer.bench.workplace import RETENTION_DAYS
 from streamer.broker import create_topics
 from streamer.encoding import sentiment
@@ -110,8 +110,10 @@ async def _measure(
 ) -> tuple[Played, Heard, list[Swap]]:
     create_topics(settings)
     heard, played, stop = Heard(), Played(), asyncio.Event()
-    async with reading(settings, ENCODINGS) as more, running(settings, folder, "worker", "encoder"):
-        listening = asyncio.create_task(_listen(more, heard))
+    async with (
+        listening(settings, ENCODINGS, heard.take),
+        running(settings, folder, "worker", "encoder"),
+    ):
         playing = asyncio.create_task(_play(settings, plan.rate, played, stop))
         await until(lambda: bool(heard.at))
         await asyncio.sleep(WARM_SECONDS)
@@ -120,14 +122,7 @@ async def _measure(
         await playing
         with suppress(StreamerError):
             await until(lambda: heard.found.keys() >= played.texts.keys())
-        listening.cancel()
-        await asyncio.wait([listening])
     return played, heard, swaps
-
-
-async def _listen(more: Callable[[], Any], heard: Heard) -> None:
-    while True:
-        heard.take(await more())
 
 
 async def _swap(settings: Settings, weights: Weights, heard: Heard, plan: Plan, say: Say) -> Swap:

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import structs
 
+from streamer.bench.listening import More, reading
 from streamer.bench.workplace import environment
 from streamer.broker import create_topics
 from streamer.events import NewItem, Text
@@ -22,15 +22,13 @@ from streamer.publish import Publisher
 from streamer.replay.producing import producing
 from streamer.settings import Settings
 from streamer.supervisor import Supervisor
-from streamer.topology import ENCODINGS, ITEM_SCORES, NEW_ITEMS, TOPICS, Topic
+from streamer.topology import ENCODINGS, ITEM_SCORES, NEW_ITEMS, TOPICS
 from streamer.wire import pack
 
 START_SECONDS = 120.0
 LIMIT_SECONDS = 300.0
 CHUNK_RECORDS = 500
 """Of the encoder: its answers come out chunk by chunk."""
-
-More = Callable[[], Awaitable[list[bytes]]]
 
 
 class _Score(msgspec.Struct):
@@ -140,24 +138,6 @@ def own(settings: Settings, name: str) -> Settings:
     topics = {topic.name: f"bench-{name}-{topic.name}" for topic in TOPICS}
     update = {**names, "topic_names": topics, "chunk_max_records": CHUNK_RECORDS}
     return settings.model_copy(update=update)
-
-
-@asynccontextmanager
-async def reading(settings: Settings, topic: Topic) -> AsyncIterator[More]:
-    """Gives what came on a topic since the last call, or waits a moment for it."""
-    name = settings.topic(topic.name)
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker, auto_offset_reset="earliest")
-    await consumer.start()
-    consumer.assign([TopicPartition(name, number) for number in range(settings.partitions)])
-
-    async def more() -> list[bytes]:
-        found = await consumer.getmany(timeout_ms=20)
-        return [record.value for records in found.values() for record in records if record.value]
-
-    try:
-        yield more
-    finally:
-        await consumer.stop()
 
 
 @asynccontextmanager

@@ -180,6 +180,13 @@ def test_an_item_that_expired_and_came_again_is_told_although_its_versions_begin
     assert tell(Settings(), one(57, 0.5), one(1, 0.5), one(1, 0.5), moments=moments) == [0, 2]
 
 
+def test_it_is_told_at_once_where_its_history_began_after_what_was_told() -> None:
+    again = one(1, 0.5, START + 10)
+    again.items.x[:, ITEM.index["first_time"]] = START + 10
+    assert tell(Settings(), one(57, 0.5, START + 9), again) == [0, 1]
+    assert tell(Settings(), one(57, 0.5, START + 10), again) == [0]
+
+
 def gap() -> tuple[float, float]:
     """How many items are known to have warmed up, and how far P moved then in all."""
     name = "streamer_cold_score_gap_probability"
