@@ -5,16 +5,13 @@
 -- ARGV[1]   msgpack  ranges, each [field of the watermark <phase>:<log>:<partition>, first offset,
 --                    offset after the last, events applied here, duplicates, dead letters]
 -- ARGV[2]   number   largest event time in seconds, or ''
--- ARGV[3]   lines    ids of the items
+-- ARGV[3]   msgpack  [key, new etag and record, key, …] of the items
 -- ARGV[4]   bytes    for each the etag, 8 bytes, of the record that the new one was made from
--- ARGV[5]   bytes    for each the new etag and the head of the new record
--- ARGV[6]   bytes    the tails of the new records, behind one another
--- ARGV[7]   bytes    for each where, in bytes, its tail ends there: u32
--- ARGV[8]   msgpack  catalogue facts, an entry an item:
+-- ARGV[5]   msgpack  catalogue facts, an entry an item:
 --                    [id, time, order, origin, launch, kin, facts, withdrawn, withdrawal's order]
--- ARGV[9]   msgpack  users: [[id, …], [pairs of each, …], [time, item, time, item, …]]
--- ARGV[10]  integer  seconds after which a silent user is forgotten
--- ARGV[11]  integer  items remembered of a user
+-- ARGV[6]   msgpack  users: [[id, …], [pairs of each, …], [time, item, time, item, …]]
+-- ARGV[7]   integer  seconds after which a silent user is forgotten
+-- ARGV[8]   integer  items remembered of a user
 --
 -- Returns one of
 --   ['applied']               records and watermarks have moved together
@@ -27,14 +24,17 @@ local ranges = cmsgpack.unpack(ARGV[1])
 local stands, ready = standing(ranges)
 if not ready then return {'stands', unpack(stands)} end
 
-local ids, keys = lines(ARGV[3]), {}
-for i = 1, #ids do keys[i] = key('i', ids[i]) end
+local records, keys = cmsgpack.unpack(ARGV[3]), {}
+for i = 1, #records, 2 do keys[#keys + 1] = records[i] end
 
 local expected, changed, strangers = ARGV[4], {'changed'}, {}
+local id_at = #key('i', '') + 1
 for i, value in ipairs(read(keys)) do
   local etag, from = value and sub(value, 1, ETAG_BYTES) or NO_ETAG, ETAG_BYTES * (i - 1)
   if etag ~= sub(expected, from + 1, from + ETAG_BYTES) then changed[#changed + 1] = i - 1 end
-  if not value then strangers[#strangers + 1], strangers[#strangers + 2] = 0, ids[i] end
+  if not value then
+    strangers[#strangers + 1], strangers[#strangers + 2] = 0, sub(keys[i], id_at)
+  end
 end
 if #changed > 1 then return changed end
 
@@ -68,38 +68,27 @@ local function catalogue(entries, changes)
   end
 end
 
-local function records(changes)
-  local heads, tails, ends, from = ARGV[5], ARGV[6], ARGV[7], 0
-  local size = ETAG_BYTES + @item.head_bytes@
-  for i = 1, #keys do
-    local to = unpack_('<I4', ends, 4 * i - 3)
-    changes[#changes + 1] = keys[i]
-    changes[#changes + 1] = sub(heads, size * (i - 1) + 1, size * i) .. sub(tails, from + 1, to)
-    from = to
-  end
-end
-
 local function remember(users, counts, pairs)
   local from = 1
   for i = 1, #users do
     local to = from + 2 * counts[i] - 1
     call('ZADD', key('u', users[i]), 'GT', unpack(pairs, from, to))
-    call('ZREMRANGEBYRANK', key('u', users[i]), 0, -1 - tonumber(ARGV[11]))
-    call('EXPIRE', key('u', users[i]), ARGV[10])
+    call('ZREMRANGEBYRANK', key('u', users[i]), 0, -1 - tonumber(ARGV[8]))
+    call('EXPIRE', key('u', users[i]), ARGV[7])
     from = to + 1
   end
 end
 
 -- Everything is computed before anything is written, so an error leaves the shard as it was.
 local changes = {}
-if ARGV[8] ~= '' then catalogue(cmsgpack.unpack(ARGV[8]), changes) end
-records(changes)
+if ARGV[5] ~= '' then catalogue(cmsgpack.unpack(ARGV[5]), changes) end
 
+write(records)
 write(changes)
 for first = 1, #strangers, PORTION do
   call('ZADD', tag .. ':known', unpack(strangers, first, math.min(first + PORTION - 1, #strangers)))
 end
-if ARGV[9] ~= '' then remember(unpack(cmsgpack.unpack(ARGV[9]))) end
+if ARGV[6] ~= '' then remember(unpack(cmsgpack.unpack(ARGV[6]))) end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(call('HGET', KEYS[1], 'clock') or 0) then
   call('HSET', KEYS[1], 'clock', ARGV[2])
 end

@@ -17,7 +17,7 @@ from streamer.state.layout import ITEM
 from streamer.state.members import Additions, add
 from streamer.state.merge import merged
 from streamer.state.phases import Offsets, open_ranges, run_phase
-from streamer.state.records import Packed, Records, next_etag
+from streamer.state.records import Records, next_etag
 from streamer.state.store import ItemsCall, RangeCall, Reply, Store
 from streamer.state.table import ItemTable
 from streamer.state.touched import Touched
@@ -109,21 +109,18 @@ class _Work:
         shard: int,
         first: Offsets,
         deltas: ItemDeltas,
-        packed: Packed,
+        packed: Sequence[bytes],
         expected: NDArray[np.uint64],
     ) -> ItemsCall:
         places = self._places(shard)
         ids = self._batch.items[places]
-        heads, members_, ends = packed.part(places)
         return ItemsCall(
             shard=shard,
             ranges=self._ranges(shard, first, deltas.events[shard].tolist()),
             clock=self._batch.clock,
             ids=ids,
+            records=packed[places],
             etags=expected[places].tobytes(),
-            heads=heads,
-            members=members_,
-            ends=ends,
             facts=[deltas.facts[i].packed() for i in ids if i in deltas.facts],
             users=deltas.users.get(shard),
         )

@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  hash     {tag}:log   of this shard: watermarks
 -- ARGV[1]  msgpack  ranges, each [field of the watermark, first offset, offset after the last]
--- ARGV[2]  lines    ids of the relatives
+-- ARGV[2]  msgpack  keys of the relatives
 -- ARGV[3]  bytes    a delta head for each
 --
 -- Returns ['applied', record, …], the new record of each; or ['stands', offset, …], see apply.lua.
@@ -12,9 +12,7 @@ local ranges = cmsgpack.unpack(ARGV[1])
 local stands, ready = standing(ranges)
 if not ready then return {'stands', unpack(stands)} end
 
-local ids, keys = lines(ARGV[2]), {}
-for i = 1, #ids do keys[i] = key('k', ids[i]) end
-
+local keys = cmsgpack.unpack(ARGV[2])
 local reply, changes = {'applied'}, {}
 for i, record in ipairs(read(keys)) do
   local merged = merge_kin(record, ARGV[3], @kin.head_bytes@ * (i - 1) + 1)

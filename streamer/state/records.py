@@ -103,7 +103,8 @@ class Records:
         slots[filled(heads["counts"])] = tails[~is_field]
         self.slots[places] = slots
 
-    def packed(self, etag: int) -> Packed:
+    def packed(self, etag: int) -> list[bytes]:
+        """The bytes of each record behind its new etag."""
         heads = np.zeros(len(self), _STORED_HEAD)
         heads["etag"], heads["schema"], heads["counts"] = etag, ITEM.schema, self.counts
         present = self.x != ITEM.identity
@@ -115,7 +116,8 @@ class Records:
         tails = np.empty(len(is_field), "<u4")
         tails[is_field] = self.x[present].view("<u4")
         tails[~is_field] = self.slots[self.slots != EMPTY]
-        return Packed(heads, tails, np.cumsum(_lengths(present, self.counts).sum(axis=1)))
+        ends = 4 * np.cumsum(_lengths(present, self.counts).sum(axis=1))
+        return _joined(heads.tobytes(), tails.tobytes(), ends.tolist())
 
     def __len__(self) -> int:
         return len(self.x)
@@ -128,21 +130,14 @@ class Records:
         self.slots[rows] = records.slots
 
 
-@dataclass(slots=True)
-class Packed:
-    """The bytes of records: ``heads`` one after the other, ``tails`` one after the other, that of a
-    record up to its place in ``ends``."""
-
-    heads: np.ndarray
-    tails: NDArray[np.uint32]
-    ends: Ints
-
-    def part(self, places: slice) -> tuple[bytes, bytes, bytes]:
-        """Heads, tails, and where each record's tail ends among these, in bytes (u32)."""
-        first = int(self.ends[places.start - 1]) if places.start else 0
-        last = int(self.ends[places.stop - 1]) if places.stop > places.start else first
-        ends = (4 * (self.ends[places] - first)).astype("<u4")
-        return self.heads[places].tobytes(), self.tails[first:last].tobytes(), ends.tobytes()
+def _joined(heads: bytes, tails: bytes, ends: list[int]) -> list[bytes]:
+    """Each head with its tail, which ends there."""
+    size = _STORED_HEAD.itemsize
+    starts = range(0, len(heads), size)
+    return [
+        heads[start : start + size] + tails[begin:end]
+        for start, begin, end in zip(starts, [0, *ends], ends, strict=False)
+    ]
 
 
 def fields_of(stamp: bytes) -> tuple[str, ...]:

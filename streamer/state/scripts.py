@@ -7,19 +7,16 @@ from importlib.resources import files
 from math import inf
 
 from streamer.state.layout import KIN, REVIEWS, Layout, decayed_name
-from streamer.state.records import HEAD, place_of
+from streamer.state.records import place_of
 
-_OF_ITEMS = {"head_bytes": str(HEAD.itemsize), "version_at": str(1 + place_of("version"))}
-"""What scripts know of the records of items; places are counted from 1."""
+_VERSION_AT = str(1 + place_of("version"))
+"""Where in the record of an item its version is, counted from 1."""
 
 
 @cache
 def source(name: str) -> str:
     """The text of ``<name>.lua`` behind what it builds on."""
-    text = script(name, KIN, REVIEWS)
-    for mark, code in _OF_ITEMS.items():
-        text = text.replace(f"@item.{mark}@", code)
-    return text
+    return script(name, KIN, REVIEWS).replace("@item.version_at@", _VERSION_AT)
 
 
 def plain(name: str) -> str:

@@ -31,10 +31,8 @@ class ItemsCall:
     ranges: list[RangeCall]
     clock: float | None
     ids: Sequence[str]
+    records: Sequence[bytes]
     etags: bytes
-    heads: bytes
-    members: bytes
-    ends: bytes
     facts: list[list[Any]]
     users: Recent | None
 
@@ -99,8 +97,8 @@ class Store:
                 (
                     *(self._apply, 1, self.keys.logs[call.shard], _pack(call.ranges)),
                     "" if call.clock is None else repr(call.clock),
-                    "\n".join(call.ids),
-                    *(call.etags, call.heads, call.members, call.ends),
+                    _pack(self._filled(call)),
+                    call.etags,
                     _pack(call.facts) if call.facts else b"",
                     _pack(call.users.columns) if call.users else b"",
                     *(self._retention, REMEMBERED_ITEMS),
@@ -115,11 +113,22 @@ class Store:
             [
                 (
                     *(self._kin, 1, self.keys.logs[call.shard], _pack(call.ranges)),
-                    *("\n".join(call.ids), call.heads),
+                    *(_pack(self._keys("k", call.shard, call.ids)), call.heads),
                 )
                 for call in calls
             ]
         )
+
+    def _keys(self, kind: str, shard: int, names: Sequence[str]) -> list[str]:
+        prefix = f"{self.keys.tags[shard]}:{kind}:"
+        return [prefix + name for name in names]
+
+    def _filled(self, call: ItemsCall) -> list[str | bytes]:
+        """The keys of the items, each before its record."""
+        filled: list[str | bytes] = [b""] * (2 * len(call.ids))
+        filled[::2] = self._keys("i", call.shard, call.ids)
+        filled[1::2] = call.records
+        return filled
 
     async def apply_encodings(self, calls: Sequence[EncodingsCall]) -> list[Reply]:
         """Runs the calls in one pipeline; ``applied`` are the ids of the items touched."""

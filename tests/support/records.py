@@ -45,8 +45,7 @@ def stored(members: Sequence[int] = (), **fields: float) -> bytes:
     for name, value in fields.items():
         records.x[0, ITEM.index[name]] = value
     records.counts[0, 0], records.slots[0, : len(members)] = len(members), members
-    heads, tails, _ = records.packed(1).part(slice(0, 1))
-    return heads[ETAG_BYTES:] + tails
+    return records.packed(1)[0][ETAG_BYTES:]
 
 
 def list_of(records: Records, place: int, name: str) -> list[int]:

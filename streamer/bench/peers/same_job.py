@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 import uvloop  # noqa: E402
 
 from streamer.agents import behaviour  # noqa: E402
-from streamer.bench.peers.sums import Event, Rows, Sums, SumsStore  # noqa: E402
+from streamer.bench.peers.sums import Event, Rows, Sums  # noqa: E402
 from streamer.chunk import Chunk  # noqa: E402
 from streamer.faust_app import StreamerApp, run  # noqa: E402
 from streamer.flow import Flow  # noqa: E402
@@ -33,6 +33,7 @@ from streamer.state.birth import Extent, open_logs  # noqa: E402
 from streamer.state.connection import connect  # noqa: E402
 from streamer.state.keys import Keys  # noqa: E402
 from streamer.state.phases import LostWrites  # noqa: E402
+from streamer.state.store import Store  # noqa: E402
 from streamer.topology import ITEM_SCORES  # noqa: E402
 
 _decode = msgspec.msgpack.Decoder(Event).decode
@@ -52,7 +53,7 @@ class Job:
     def __init__(self, app: StreamerApp, settings: Settings) -> None:
         self._target = settings.topic(ITEM_SCORES.name)
         self._publisher = Publisher(app.producer)
-        self._store = SumsStore(connect(settings), Keys(settings.group, settings.shards))
+        self._store = Store(connect(settings), Keys(settings.group, settings.shards), 0.0)
         self._sums = Sums(self._store)
         self._turn = asyncio.Lock()
 

@@ -1,14 +1,13 @@
 """Twelve decayed sums an item, as `job` keeps them, of many events at once and exactly once.
 
-A record is written by apply.lua, the script that writes our full records, made for another layout:
-watermarks and compare-and-set are those of a worker.
+Records are written by apply.lua, the script that writes our full ones: watermarks and compare-and-set
+are those of a worker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha1
 from math import log
 
 import msgspec
@@ -17,12 +16,10 @@ from numpy.typing import NDArray
 
 from streamer.bench.peers.job import HALF_LIVES_SECONDS
 from streamer.state.batch import Range, by_shard
-from streamer.state.connection import Client
 from streamer.state.keys import Keys
 from streamer.state.layout import Layout
 from streamer.state.phases import Offsets, open_ranges, run_phase
 from streamer.state.records import next_etag
-from streamer.state.scripts import script
 from streamer.state.store import ItemsCall, RangeCall, Reply, Store
 
 Floats = NDArray[np.float64]
@@ -50,16 +47,6 @@ class Event(msgspec.Struct, gc=False):
     type: str
     time: float
     value: float | None = None
-
-
-class SumsStore(Store):
-    """A store whose items have records of this layout."""
-
-    def __init__(self, client: Client, keys: Keys) -> None:
-        super().__init__(client, keys, 0.0)
-        text = script("apply", LAYOUT)
-        self._apply = sha1(text.encode()).hexdigest()
-        self._scripts[self._apply] = text
 
 
 @dataclass(eq=False)
@@ -123,7 +110,7 @@ def summed(x: Floats, rows: Rows, which: Ints) -> Floats:
 class Sums:
     """The items' records, those of late at hand."""
 
-    def __init__(self, store: SumsStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._at_hand: dict[str, bytes] = {}
 
@@ -214,10 +201,8 @@ def _call(
         ranges=called,
         clock=float(rows.time.max()),
         ids=ids,
+        records=records[places].view(f"V{STORED.itemsize}").tolist(),
         etags=expected[places].tobytes(),
-        heads=records[places].tobytes(),
-        members=b"",
-        ends=bytes(4 * len(ids)),
         facts=[],
         users=None,
     )

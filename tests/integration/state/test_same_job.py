@@ -13,14 +13,14 @@ import pytest
 from redis.exceptions import ConnectionError as NoConnection
 
 from streamer.bench.peers import job
-from streamer.bench.peers.sums import STORED, Event, Rows, Sums, SumsStore
+from streamer.bench.peers.sums import STORED, Event, Rows, Sums
 from streamer.events import Behaviour
 from streamer.settings import Settings
 from streamer.state.batch import Range
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
 from streamer.state.phases import LostWrites
-from streamer.state.store import ItemsCall, Reply
+from streamer.state.store import ItemsCall, Reply, Store
 from streamer.state.tally import tally
 from tests.support.histories import START, begin
 
@@ -63,7 +63,7 @@ async def apply(
     return (await sums.apply(ranges, Rows.of([events], ranges, keys))).tolist()
 
 
-async def stored(store: SumsStore, ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
+async def stored(store: Store, ids: Sequence[str]) -> dict[str, tuple[float, ...]]:
     found = await store.read("i", ids)
     rows = np.frombuffer(b"".join(value or b"" for value in found), STORED)["x"].tolist()
     return {i: (*row[1:], row[0]) for i, row in zip(ids, rows, strict=True)}
@@ -74,7 +74,7 @@ class Shop:
 
     def __init__(self, client: object, logs: Sequence[str] = ("log",)) -> None:
         self.keys = Keys(f"sums-{uuid.uuid4().hex[:8]}", SHARDS)
-        self.store = SumsStore(client, self.keys)  # type: ignore[arg-type]
+        self.store = Store(client, self.keys, 0.0)  # type: ignore[arg-type]
         self._logs = logs
 
     async def begin(self) -> None:
@@ -127,7 +127,7 @@ def test_what_comes_again_changes_nothing_and_is_told_as_of_now(redis_url: str) 
     asyncio.run(work())
 
 
-class _Failing(SumsStore):
+class _Failing(Store):
     """Applies one shard, and then the connection is lost."""
 
     async def apply_items(self, calls: Sequence[ItemsCall]) -> list[Reply]:
@@ -143,7 +143,7 @@ def test_a_crash_between_shards_counts_nothing_twice(redis_url: str) -> None:
             shop = Shop(client)
             await shop.begin()
             with pytest.raises(NoConnection):
-                await apply(Sums(_Failing(client, shop.keys)), shop.keys, events[:250], 0)
+                await apply(Sums(_Failing(client, shop.keys, 0.0)), shop.keys, events[:250], 0)
             await apply(Sums(shop.store), shop.keys, events, 0)
             await shop.assert_is(events)
 

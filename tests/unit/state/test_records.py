@@ -15,25 +15,11 @@ from tests.support.records import deltas_of
 SIZE = ETAG_BYTES + HEAD.itemsize
 
 
-def in_two(records: Records, cut: int, etag: int) -> list[bytes]:
-    """The records as they are put together in Redis, from two calls."""
-    packed = records.packed(etag)
-    found = []
-    for places in (slice(0, cut), slice(cut, len(records))):
-        heads, tails, ends = packed.part(places)
-        start = 0
-        for place, end in enumerate(np.frombuffer(ends, "<u4").tolist()):
-            found.append(heads[place * SIZE : (place + 1) * SIZE] + tails[start:end])
-            start = end
-        assert start == len(tails)
-    return found
-
-
 @given(st.lists(histories.behaviours(), max_size=30), st.data())
 def test_records_come_back_as_they_were(events: list[Behaviour], data: st.DataObject) -> None:
     records = deltas_of(events).records
     etag = data.draw(st.integers(1, 2**63))
-    stored = in_two(records, data.draw(st.integers(0, len(records))), etag)
+    stored = records.packed(etag)
     assert {value[:ETAG_BYTES] for value in stored} <= {etag.to_bytes(ETAG_BYTES, "little")}
     found = Records.unpacked([value[ETAG_BYTES:] for value in stored])
     np.testing.assert_array_equal(found.x, records.x)
@@ -44,7 +30,7 @@ def test_records_come_back_as_they_were(events: list[Behaviour], data: st.DataOb
 def test_what_is_as_nothing_had_happened_takes_no_room() -> None:
     records = Records.empty(2)
     records.x[1, ITEM.index["purchase"]] = 3
-    assert [len(value) for value in in_two(records, 1, 7)] == [SIZE, SIZE + 8]
+    assert [len(value) for value in records.packed(7)] == [SIZE, SIZE + 8]
 
 
 def test_no_etag_is_given_out_twice_or_says_that_there_is_no_record() -> None:
