@@ -20,6 +20,7 @@ local function lines(text)
 end
 
 local function read(keys)
+  if #keys > 0 and #keys <= PORTION then return call('MGET', unpack(keys)) end
   local values = {}
   for first = 1, #keys, PORTION do
     local part = call('MGET', unpack(keys, first, math.min(first + PORTION - 1, #keys)))

@@ -66,10 +66,15 @@ def test_every_size_of_the_store_is_measured_in_chunks_of_both_sizes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(state, "SIZED_EVENTS", 2000)
-    results = state.run(Settings(), state.Plan(1000, 10, 1, (500,)), lambda _: None)
+    settings = Settings(item_cache_max_bytes=1_000_000)
+    results = state.run(settings, state.Plan(1000, 10, 1, (100, 1500)), lambda _: None)
     assert [row["name"] for row in results.rows if ".items_" in row["name"]] == [
-        "state.events_per_second.items_500",
-        "state.events_per_second.items_500.chunks_of_8000",
+        "state.events_per_second.items_100",
+        "state.events_per_second.items_100.chunks_of_8000",
+        "state.events_per_second.items_1500.at_hand",
+        "state.events_per_second.items_1500.at_hand.chunks_of_8000",
+        "state.events_per_second.items_1500",
+        "state.events_per_second.items_1500.chunks_of_8000",
     ]
 
 
