@@ -6,6 +6,7 @@ import asyncio
 import math
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import msgpack
@@ -31,8 +32,17 @@ from streamer.state.connection import connected
 from tests.support.bundles import SHIPPED
 
 
+@pytest.fixture(autouse=True)
+def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same few events are not made out of the year's log by every test anew."""
+    monkeypatch.setattr(state, "journey", _journey)
+
+
+_journey = cache(journey)
+
+
 def test_the_journey_holds_real_events_and_the_catalogue_of_their_items() -> None:
-    data = journey(3000)
+    data = _journey(3000)
     assert len(data.events) == len(data.records) == 3000
     assert [job.decode(value or b"") for _, value in data.records] == data.events
     known = {key.decode() for key, _ in data.catalogue}
@@ -67,7 +77,7 @@ def test_every_size_of_the_store_is_measured_in_chunks_of_both_sizes(
 ) -> None:
     monkeypatch.setattr(state, "SIZED_EVENTS", 2000)
     settings = Settings(item_cache_max_bytes=1_000_000)
-    results = state.run(settings, state.Plan(1000, 10, 1, (100, 1500)), lambda _: None)
+    results = state.run(settings, state.Plan(3000, 10, 1, (100, 1500)), lambda _: None)
     assert [row["name"] for row in results.rows if ".items_" in row["name"]] == [
         "state.events_per_second.items_100",
         "state.events_per_second.items_100.chunks_of_8000",

@@ -88,7 +88,7 @@ def whole() -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("crash", "where"), [(dies_at, 30), (dies_at, 400), (dies_while_it_keeps_its_place, 60)]
+    ("crash", "where"), [(dies_at, 30), (dies_at, 150), (dies_while_it_keeps_its_place, 60)]
 )
 def test_what_was_killed_goes_on_and_sees_the_same(
     tmp_path: Path, whole: Dataset, crash: object, where: int

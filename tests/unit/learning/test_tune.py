@@ -61,17 +61,17 @@ def test_trials_of_other_launches_do_not_count(tmp_path: Path) -> None:
 def test_a_search_that_goes_on_draws_other_options(tmp_path: Path) -> None:
     storage = tmp_path / "tune.sqlite"
     for _ in range(3):
-        tune.search(launches(), 1, storage, 0)
+        tune.search(launches(1000), 1, storage, 0)
     assert len({trial.params["width"] / trial.params["dropout"] for trial in _trials(storage)}) == 3
 
 
 def test_defaults_whose_trial_was_killed_are_tried_again(tmp_path: Path) -> None:
     storage = tmp_path / "tune.sqlite"
-    tune.search(launches(), 1, storage, 0)
+    tune.search(launches(1000), 1, storage, 0)
     with sqlite3.connect(storage) as trials:
         trials.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL")
         trials.execute("DELETE FROM trial_values")
-    found = tune.search(launches(), 1, storage, 0)
+    found = tune.search(launches(1000), 1, storage, 0)
     assert (found.trials, found.auc) == (1, found.default_auc)
 
 
