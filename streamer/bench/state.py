@@ -3,7 +3,9 @@
 Ours takes real events all the way into the state: rows, deltas, both phases on all shards, and the
 answers back as arrays. The peers are redis-py as it is ordinarily written: counters of the event's
 item, awaited command by command, or in one MULTI an event. They keep less than ours does (no decay,
-no distinct users, no relatives, no protection against double counting).
+no distinct users, no relatives, no protection against double counting). What ours takes for twelve
+decayed sums an item alone, as the pipeline's peers keep them, by the same script and exactly once,
+is measured as the same job.
 
 And: an event costs the same whether the store has ten thousand items or two million, where the
 worker has them at hand; with the memory that settings allow it, most of many are read first, and
@@ -26,6 +28,7 @@ import numpy as np
 
 from streamer.bench.item_memory import bytes_per_item, file_all
 from streamer.bench.journey import Journey, journey
+from streamer.bench.peers.sums import Rows, Sums
 from streamer.embedded import valkey
 from streamer.events import Behaviour
 from streamer.report import Results
@@ -131,6 +134,7 @@ async def _measure(
     ours: dict[int, list[float]] = {chunk_records: [] for chunk_records in _chunk_sizes(settings)}
     awaited: list[float] = []
     transactions: list[float] = []
+    same_job: list[float] = []
     sizes: list[float] = []
     some = data.events[: plan.naive_events]
     async with connected(settings) as client:
@@ -138,6 +142,9 @@ async def _measure(
             for rates, keep in ((awaited, _awaited), (transactions, _transactions)):
                 await client.flushall()
                 rates.append(await _rate(keep(client, some), len(some)))
+            await client.flushall()
+            summing = await _Summing.begun(client, settings)
+            same_job.append(await _rate(summing.apply(data.events), len(data.events)))
             for chunk_records, rates in ours.items():
                 await client.flushall()
                 replayed = _Ours(client, settings)
@@ -153,6 +160,8 @@ async def _measure(
         for peer, value in peers.items():
             results.add(name, median(rates), "events/s", peer=peer, peer_value=value)
             say(_line(results.rows[-1], chunk_records))
+    results.add("state.same_job_events_per_second", median(same_job), "events/s")
+    say(_line(results.rows[-1], CLAIMED_CHUNK_RECORDS))
     results.add("state.bytes_per_item", median(sizes), "bytes")
     say(_line(results.rows[-1]))
 
@@ -184,6 +193,35 @@ async def _transactions(client: Client, events: Sequence[Behaviour]) -> None:
             for key, field, amount in _increments(event):
                 pipeline.hincrbyfloat(key, field, amount)
             await pipeline.execute()
+
+
+@dataclass(slots=True)
+class _Summing:
+    """A store of twelve sums an item, which is given chunks of the claim's size."""
+
+    store: Store
+    sums: Sums
+    turn: asyncio.Lock
+
+    @classmethod
+    async def begun(cls, client: Client, settings: Settings) -> _Summing:
+        store = Store(client, Keys(settings.group, settings.shards), 0.0)
+        lanes = [
+            Extent(_BEHAVIOUR, lane, _BEHAVIOUR, None, 0, 2**53, ("i",)) for lane in range(LANES)
+        ]
+        await open_logs(store, lanes)
+        return cls(store, Sums(store), asyncio.Lock())
+
+    async def apply(self, events: Sequence[Behaviour]) -> None:
+        await asyncio.gather(*(self._lane(lane, events[lane::LANES]) for lane in range(LANES)))
+
+    async def _lane(self, lane: int, events: Sequence[Behaviour]) -> None:
+        for start in range(0, len(events), CLAIMED_CHUNK_RECORDS):
+            some = events[start : start + CLAIMED_CHUNK_RECORDS]
+            ranges = [Range.holding(_BEHAVIOUR, start, partition=lane, behaviour=some)]
+            rows = Rows.of([some], ranges, self.store.keys)
+            async with self.turn:
+                await self.sums.apply(ranges, rows)
 
 
 class _Ours:

@@ -64,12 +64,13 @@ def test_a_tiny_run_applies_every_event_and_compares_with_each_peer() -> None:
         ("state.events_per_second", "redis_py_multi"),
         ("state.events_per_second.chunks_of_8000", "redis_py_awaited"),
         ("state.events_per_second.chunks_of_8000", "redis_py_multi"),
+        ("state.same_job_events_per_second", None),
         ("state.bytes_per_item", None),
     }
     assert len(lines) == len(rows)
     assert all(row["value"] > 0 for row in rows.values())
     by_chunk = [line.split(" in chunks of ")[1].split()[0] for line in lines[:-1]]
-    assert by_chunk == ["1,000", "1,000", "8,000", "8,000"]
+    assert by_chunk == ["1,000", "1,000", "8,000", "8,000", "1,000"]
 
 
 def test_every_size_of_the_store_is_measured_in_chunks_of_both_sizes(

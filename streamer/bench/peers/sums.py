@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bench.peers.job import HALF_LIVES_SECONDS
+from streamer.events import Behaviour
 from streamer.state.batch import Range, by_shard
 from streamer.state.keys import Keys
 from streamer.state.layout import Layout
@@ -63,7 +64,9 @@ class Rows:
     added: Floats
 
     @classmethod
-    def of(cls, events: Sequence[Sequence[Event]], ranges: Sequence[Range], keys: Keys) -> Rows:
+    def of(
+        cls, events: Sequence[Sequence[Event | Behaviour]], ranges: Sequence[Range], keys: Keys
+    ) -> Rows:
         """``events`` are those of each range."""
         flat = [event for some in events for event in some]
         ids = list(dict.fromkeys([event.item_id for event in flat]))
