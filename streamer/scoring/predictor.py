@@ -149,8 +149,9 @@ class Predictor:
         out[:, : ends[0]] = self._standardised(x, self.values)
         out[:, ends[0] : ends[1]] = np.isnan(x[:, self.flags])
         out[:, ends[1] :] = 0.0
-        projected = (content - self.content_mean) @ self._projection
-        out[:, ends[1] :] = np.where(np.isnan(content[:, :1]), 0.0, projected)
+        projection, average = self._projection
+        projected = content @ projection - average
+        out[:, ends[1] :] = np.where(np.isnan(content[:, :1]), np.float32(0.0), projected)
         return out
 
     def _standardised(self, x: Floats, places: Ints) -> Floats:
@@ -197,9 +198,12 @@ class Predictor:
         return self.weights2.swapaxes(1, 2).copy(), flat.T.copy()
 
     @cached_property
-    def _projection(self) -> Floats:
-        """The components as columns, in memory too."""
-        return self.components.T.copy()
+    def _projection(self) -> tuple[Singles, Singles]:
+        """The components as columns, in memory too, and the average content's projection."""
+        projection = self.components.T
+        return projection.astype(np.float32, order="C"), (self.content_mean @ projection).astype(
+            np.float32
+        )
 
     @cached_property
     def _average(self) -> _Average:
