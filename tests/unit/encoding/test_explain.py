@@ -44,7 +44,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Tunable]:
     tunable = Tunable(weights, Method.FULL, 1, steps(examples, options))
     folder: Path = tmp_path_factory.mktemp("run")
     better = itertools.count()
-    Tuner(tunable, examples, options, lambda m, seen: {"dev": next(better)}, folder).run(
+    Tuner(tunable, examples, options, lambda m, seen, epoch: {"dev": next(better)}, folder).run(
         lambda _: None
     )
     tunable.eval()
