@@ -52,6 +52,7 @@ class Encoder:
             max_tokens=weights.max_tokens,
             languages=weights.languages,
         )
+        tensors = load_tensors(weights)
         bundle = _sentiment(settings.model_store, weights)
         recipe = choose(
             weights,
@@ -61,7 +62,7 @@ class Encoder:
             settings.encoder_backend,
             settings.cache.expanduser(),
         )
-        tensors = recipe.shared(load_tensors(weights))
+        tensors = recipe.shared(tensors)
         backend = recipe.make(weights, tensors)
         plain = Model(weights.fingerprint, weights.dimensions, tokenizer, backend)
         _warm(plain, settings.encoder_batch_tokens)
