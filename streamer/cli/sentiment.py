@@ -46,7 +46,7 @@ def sentiment(
             "make one with: streamer finetune"
         )
     console = Console()
-    for text in texts or _lines(sys.stdin):
+    for text in texts or _lines(sys.stdin.buffer):
         try:
             found = explain(model, text)
         except BadEvent as bad:
@@ -59,8 +59,10 @@ def sentiment(
             show(found, console)
 
 
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    return (line.strip() for line in lines if line.strip())
+def _lines(lines: Iterable[bytes]) -> Iterator[str]:
+    """Those that are not blank; what is no UTF-8 becomes U+FFFD."""
+    texts = (line.decode(errors="replace").strip() for line in lines)
+    return (text for text in texts if text)
 
 
 def show(found: Explained, console: Console) -> None:
