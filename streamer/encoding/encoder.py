@@ -109,15 +109,14 @@ def cores(settings: Settings) -> int:
 
 
 def _sentiment(store: Path, weights: Weights) -> sentiment.Bundle | None:
-    folder = sentiment.find(store, weights.fingerprint)
-    if folder is None:
+    bundle = sentiment.in_use(store, weights.fingerprint)
+    if bundle is None:
         log.warning(
             "%s has no sentiment bundle for encoder %s (%s); reviews get no sentiment. "
             "Make one with: streamer finetune",
             *(store, weights.name, weights.fingerprint),
         )
-        return None
-    return sentiment.load(folder)
+    return bundle
 
 
 def _warm(model: Model, budget: int) -> None:
