@@ -68,9 +68,11 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
 def show(found: Explained, console: Console) -> None:
     """The text with its weightiest words marked, coloured by which way they speak, and what each of
     them weighs. Where there are no colours, +words+ speak for the goods and -words- against them."""
-    weighty = found.keywords[:SHOWN_WORDS]
+    weighty = [keyword for keyword in found.keywords[:SHOWN_WORDS] if keyword.weight]
     colours = console.color_system is not None and not console.no_color
     console.print(_marked(found.text, weighty, colours=colours), soft_wrap=True)
+    if not weighty:
+        return
     words = Text(", ").join(
         Text(f"{keyword.word} {keyword.weight:+.2f}", _style(keyword)) for keyword in weighty
     )

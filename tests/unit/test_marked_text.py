@@ -27,6 +27,12 @@ def test_words_are_marked_where_they_stand_by_which_way_they_speak() -> None:
     )
 
 
+def test_a_word_that_weighs_nothing_is_not_marked() -> None:
+    console = Console(file=StringIO())
+    show(Explained("good", 0.9, [Keyword("good", 0.0, [(0, 4)])]), console)
+    assert console.file.getvalue() == "good\n"  # type: ignore[attr-defined]
+
+
 def test_in_a_terminal_colour_marks_them() -> None:
     text = shown(Console(file=StringIO(), force_terminal=True, color_system="standard"))
     assert "\x1b[1;32mSoft\x1b[0m [wool], \x1b[1;32msoft\x1b[0m but \x1b[1;31mitchy\x1b[0m" in text
