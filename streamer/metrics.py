@@ -156,11 +156,6 @@ ENCODER_TOKENS = Counter(
 ENCODER_SPLITS = Counter(
     "streamer_encoder_splits_total", "Batches that failed, were cut in two and tried again."
 )
-ENCODING_COVERAGE = Gauge(
-    "streamer_encoding_coverage_ratio",
-    "Items whose description this encoder has read, of those that any has, as of the last look.",
-    ["fingerprint"],
-)
 ENCODER_TEXT_SECONDS = Histogram(
     "streamer_encoder_text_seconds",
     "From a text's arrival in the worker to its vector.",

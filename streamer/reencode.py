@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from streamer import metrics
 from streamer.encoding.batcher import Priority
 from streamer.encoding.service import EncodingService
 from streamer.errors import BadEvent
@@ -46,7 +45,6 @@ class Reencoder:
             async for batch in walk(self.store, shard):
                 now = await self._read(batch, found)
                 found.read += now
-                metrics.ENCODING_COVERAGE.labels(self.service.fingerprint).set(found.share)
                 progress(found)
         return found
 
@@ -89,10 +87,11 @@ async def reencode(
     settings: Settings,
     service: EncodingService,
     progress: Callable[[Coverage], None],
+    looked: Callable[[Coverage], None],
     every_seconds: float | None = None,
-) -> Coverage:
+) -> None:
     """Reads what ``service``'s encoder has not read; again ``every_seconds``, for ever, where that is
-    given. Raises RedisUnavailable, BrokerUnavailable."""
+    given. ``looked`` is told what each look came to. Raises RedisUnavailable, BrokerUnavailable."""
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client, producing(settings) as producer:
         store = Store(client, keys, settings.user_retention_seconds)
@@ -101,9 +100,9 @@ async def reencode(
         try:
             encoder = Reencoder(store, service, outputs.encodings)
             while True:
-                found = await encoder.once(progress)
+                looked(await encoder.once(progress))
                 if every_seconds is None:
-                    return found
+                    return
                 await asyncio.sleep(every_seconds)
         finally:
             await service.stop()

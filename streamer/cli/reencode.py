@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +37,8 @@ def reencode(
     redis: Redis = None,
     group: Group = None,
 ) -> None:
-    """Read all live items' descriptions with another encoder, in the background; tell its coverage."""
+    """Read all live items' descriptions with another encoder, in the background; tell its coverage
+    after each look."""
     from rich.progress import Progress
 
     from streamer.encoding.layered import open_cache
@@ -49,14 +51,16 @@ def reencode(
     os.nice(max(NICENESS, settings.encoder_niceness))
     total = asyncio.run(count_items(settings))
     service = EncodingService.open(settings, cache=open_cache(settings, Silent()))
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task("items", total=total)
 
         def told(found: Coverage) -> None:
             progress.update(task, completed=found.described)
 
-        found = interrupt.run(run(settings, service, told, every))
-    typer.echo(
-        f"{settings.encoder} ({service.fingerprint}) has read {found.read:,} of "
-        f"{found.described:,} described items: coverage {found.share:.1%}"
-    )
+        def looked(found: Coverage) -> None:
+            typer.echo(
+                f"{settings.encoder} ({service.fingerprint}) has read {found.read:,} of "
+                f"{found.described:,} described items: coverage {found.share:.1%}"
+            )
+
+        interrupt.run(run(settings, service, told, looked, every))

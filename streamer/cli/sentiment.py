@@ -46,7 +46,7 @@ def sentiment(
             "make one with: streamer finetune"
         )
     console = Console()
-    for text in texts or _lines(sys.stdin):
+    for text in texts or _lines(sys.stdin.buffer):
         try:
             found = explain(model, text)
         except BadEvent as bad:
@@ -59,16 +59,20 @@ def sentiment(
             show(found, console)
 
 
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    return (line.strip() for line in lines if line.strip())
+def _lines(lines: Iterable[bytes]) -> Iterator[str]:
+    """Those that are not blank; what is no UTF-8 becomes U+FFFD."""
+    texts = (line.decode(errors="replace").strip() for line in lines)
+    return (text for text in texts if text)
 
 
 def show(found: Explained, console: Console) -> None:
     """The text with its weightiest words marked, coloured by which way they speak, and what each of
     them weighs. Where there are no colours, +words+ speak for the goods and -words- against them."""
-    weighty = found.keywords[:SHOWN_WORDS]
+    weighty = [keyword for keyword in found.keywords[:SHOWN_WORDS] if keyword.weight]
     colours = console.color_system is not None and not console.no_color
     console.print(_marked(found.text, weighty, colours=colours), soft_wrap=True)
+    if not weighty:
+        return
     words = Text(", ").join(
         Text(f"{keyword.word} {keyword.weight:+.2f}", _style(keyword)) for keyword in weighty
     )

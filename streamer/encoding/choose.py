@@ -47,8 +47,8 @@ def choose(
     if len(candidates) == 1:
         return candidates[0]
     memory = cache / f"backend-{_circumstances(weights, budget, candidates)}.json"
-    if memory.exists():
-        return Recipe(**json.loads(memory.read_text()))
+    if remembered := _remembered(memory, candidates):
+        return remembered
     log.info("measuring ways to run the encoder; once on this machine")
     arguments = (encoder, str(cache), str(budget), str(cores), wanted)
     found = _measured(arguments)
@@ -94,6 +94,15 @@ def _processor() -> str:
     lines = file.read_text().splitlines() if file.exists() else []
     about = {line.partition(":")[2] for line in lines if line.startswith(("model name", "flags"))}
     return "".join(sorted(about)) or platform.processor()
+
+
+def _remembered(memory: Path, candidates: Sequence[Recipe]) -> Recipe | None:
+    """None also where the file can't be read, or says nothing that it could."""
+    try:
+        found = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return next((each for each in candidates if asdict(each) == found), None)
 
 
 def _remember(memory: Path, recipe: Recipe) -> None:

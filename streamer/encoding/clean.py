@@ -47,12 +47,10 @@ def clean(text: str, max_chars: int, reads_emoji: Callable[[str], bool]) -> str:
     'So ooo good !!! smiling face with heart-shaped eyes full'
     """
     limit = max_chars * RAW_CHARS_PER_CHAR
-    text = text[:limit]
-    if "<" in text:
-        text = _without_markup(text)
+    text = _without_markup(text[:limit])
     for _ in range(_ESCAPED_TIMES):
         if "&" in text:
-            text = html.unescape(text)
+            text = _without_markup(html.unescape(text))
     text = _URL.sub(r"\1 ", text)
     if not text.isascii():
         text = _plain(text)[:limit]
@@ -73,6 +71,8 @@ def cut(text: str, max_chars: int) -> str:
 
 
 def _without_markup(text: str) -> str:
+    if "<" not in text:
+        return text
     for pattern in (_ELEMENT, _COMMENT, _TAG):
         text = pattern.sub(" ", text)
     return text

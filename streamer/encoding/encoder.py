@@ -52,6 +52,7 @@ class Encoder:
             max_tokens=weights.max_tokens,
             languages=weights.languages,
         )
+        tensors = load_tensors(weights)
         bundle = _sentiment(settings.model_store, weights)
         recipe = choose(
             weights,
@@ -61,7 +62,7 @@ class Encoder:
             settings.encoder_backend,
             settings.cache.expanduser(),
         )
-        tensors = recipe.shared(load_tensors(weights))
+        tensors = recipe.shared(tensors)
         backend = recipe.make(weights, tensors)
         plain = Model(weights.fingerprint, weights.dimensions, tokenizer, backend)
         _warm(plain, settings.encoder_batch_tokens)
@@ -108,15 +109,14 @@ def cores(settings: Settings) -> int:
 
 
 def _sentiment(store: Path, weights: Weights) -> sentiment.Bundle | None:
-    folder = sentiment.find(store, weights.fingerprint)
-    if folder is None:
+    bundle = sentiment.in_use(store, weights.fingerprint)
+    if bundle is None:
         log.warning(
             "%s has no sentiment bundle for encoder %s (%s); reviews get no sentiment. "
             "Make one with: streamer finetune",
             *(store, weights.name, weights.fingerprint),
         )
-        return None
-    return sentiment.load(folder)
+    return bundle
 
 
 def _warm(model: Model, budget: int) -> None:

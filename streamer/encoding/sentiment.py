@@ -6,6 +6,7 @@ A bundle holds a head and, where the encoder was fine-tuned for it, what changed
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,8 @@ from streamer.errors import BundleError
 from streamer.registry import bundles, pointer
 from streamer.registry.bundles import CARD as CARD
 from streamer.registry.bundles import CURVE, TENSORS
+
+log = logging.getLogger(__name__)
 
 ADAPTER = "adapter.safetensors"
 
@@ -63,6 +66,29 @@ class Bundle:
     adapter: bytes
     fingerprint: str
     identity: str
+
+
+def in_use(store: Path, fingerprint: str) -> Bundle | None:
+    """The sentiment bundle in use for the encoder with this fingerprint, if there is one.
+
+    Where it can't be used, the one that was in use before it: so have encoders that were running
+    when it was promoted, and a restart changes nothing. Raises BundleError if there is none.
+    """
+    folder = find(store, fingerprint)
+    if folder is None:
+        return None
+    try:
+        return load(folder)
+    except BundleError as error:
+        slot = bundles.slot("sentiment", fingerprint)
+        for name in pointer.line_of_descent(pointer.history(store), slot)[1:]:
+            try:
+                older = load(store / name)
+            except BundleError:
+                continue
+            log.error("%s; %s is in use, which was before it", error, name)
+            return older
+        raise
 
 
 def load(folder: Path) -> Bundle:

@@ -113,7 +113,8 @@ class EncodingService:
         self._pipeline.swap(encoder, self._limits(encoder))
 
     async def stop(self) -> None:
-        """Lets running batches end; who still waits for a text gets CancelledError."""
+        """Lets running batches end; who still waits for a text, or comes later, gets
+        CancelledError."""
         await self._pipeline.stop()
 
     async def encode(self, text: Text, *, priority: Priority | None = None) -> Encoding:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as _Tokenizer
 
 from streamer.encoding.clean import clean
+from streamer.encoding.weights import damaged
 
 Tokens = NDArray[np.int32]
 
@@ -30,13 +31,16 @@ class Tokenizer:
     """One encoder's tokenizer with its prefix and maximum length.
 
     ``max_tokens`` counts the special tokens and the prefix too; ``languages`` are those that the
-    encoder reads, () for all.
+    encoder reads, () for all. Raises ConfigurationError.
     """
 
     def __init__(
         self, file: Path, *, prefix: str, max_tokens: int, languages: Sequence[str] = ()
     ) -> None:
-        self._tokenizer = _Tokenizer.from_file(str(file))
+        try:
+            self._tokenizer = _Tokenizer.from_file(str(file))
+        except Exception as error:  # it raises nothing narrower
+            raise damaged(file, error) from None
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
         self._prefix = prefix

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,7 @@ OWN = "encoder.json"
 """Pooling, prefix, maximum length and languages of an encoder that streamer itself wrote."""
 
 DEFAULT_MAX_TOKENS = 256
+_OR_UNPACK = ", or delete the folder if it is one of STREAMER_CACHE"
 CACHE = Path("~/.cache/streamer")
 
 
@@ -47,6 +49,9 @@ class Weights:
         width: int = self.config["hidden_size"]
         return width
 
+    def reads(self, language: str) -> bool:
+        return not self.languages or language in self.languages
+
 
 def resolve(encoder: str, cache: Path = CACHE) -> Weights:
     """The encoder's weights, converted into ``cache`` or downloaded first where that is needed.
@@ -56,20 +61,21 @@ def resolve(encoder: str, cache: Path = CACHE) -> Weights:
     if encoder in _NAMED:
         named = _NAMED[encoder]
         return read(encoder, named.folder(cache.expanduser()), named.languages)
-    folder = Path(encoder).expanduser()
-    if folder.is_dir():
-        return read(folder.name, folder)
+    folder = Path(os.path.expanduser(encoder))
+    if os.path.isdir(folder):
+        return read(folder.absolute().name, folder)
     return read(encoder.replace("/", "--"), _download(encoder))
 
 
 def read(name: str, folder: Path, languages: tuple[str, ...] = ()) -> Weights:
     """An encoder in a folder of the transformers layout. Raises ConfigurationError."""
     for needed in ("config.json", TENSORS, TOKENIZER):
-        if not (folder / needed).exists():
+        if not (folder / needed).is_file():
             raise ConfigurationError(
-                f"encoder {name} has no {needed}: save it with safetensors and a fast tokenizer"
+                f"encoder {name} has no {needed} in {folder}: save it with safetensors and a fast "
+                f"tokenizer{_OR_UNPACK}"
             )
-    config = json.loads((folder / "config.json").read_text())
+    config = _json(folder / "config.json")
     own = _json(folder / OWN)
     pooling = own.get("pooling") or _pooling(folder)
     if pooling not in get_args(Pooling):
@@ -80,6 +86,17 @@ def read(name: str, folder: Path, languages: tuple[str, ...] = ()) -> Weights:
     fingerprint = _fingerprint(folder, f"{pooling}|{prefix}|{max_tokens}")
     how = cast(Pooling, pooling)
     return Weights(name, folder, how, prefix, max_tokens, config, fingerprint, languages)
+
+
+def damaged(file: Path, error: Exception) -> ConfigurationError:
+    """What to raise about a file of an encoder that makes no sense."""
+    return ConfigurationError(f"{file} can't be read ({error}): replace it{_OR_UNPACK}")
+
+
+def first_position(config: Mapping[str, Any]) -> int:
+    """The row of the table of positions that a text's first token gets: RoBERTa's are behind its
+    padding."""
+    return 0 if config.get("model_type") == "bert" else (config.get("pad_token_id") or 0) + 1
 
 
 def write(weights: Weights, tensors: bytes, folder: Path) -> None:
@@ -141,9 +158,12 @@ def _pooling(folder: Path) -> str:
 
 
 def _max_tokens(folder: Path, config: dict[str, Any]) -> int:
-    positions: int = config.get("max_position_embeddings", DEFAULT_MAX_TOKENS)
-    own: int | None = _json(folder / "sentence_bert_config.json").get("max_seq_length")
-    return own or min(DEFAULT_MAX_TOKENS, positions)
+    """What the encoder asks for, as far as its table of positions goes."""
+    wanted: int = (
+        _json(folder / "sentence_bert_config.json").get("max_seq_length") or DEFAULT_MAX_TOKENS
+    )
+    positions: int | None = config.get("max_position_embeddings")
+    return min(wanted, positions - first_position(config)) if positions else wanted
 
 
 def _prefix(folder: Path) -> str:
@@ -163,5 +183,10 @@ def _fingerprint(folder: Path, how: str) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    try:
+        found = json.loads(file.read_text()) if file.exists() else {}
+    except ValueError as error:
+        raise damaged(file, error) from None
+    if not isinstance(found, dict):
+        raise damaged(file, ValueError("no JSON object"))
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,9 @@ from streamer.errors import ConfigurationError
 FILE = "checkpoint.pt"
 
 
-def identity(options: object, tokens: Sequence[Tokens], label: NDArray[np.int64]) -> str:
+def identity(how: object, tokens: Sequence[Tokens], label: NDArray[np.int64]) -> str:
     """A hash of what is learnt from and how."""
-    digest = sha256(repr(options).encode())
+    digest = sha256(repr(how).encode())
     digest.update(label.tobytes())
     for text in tokens:
         digest.update(text.tobytes() + b"|")
@@ -42,12 +41,12 @@ def load(folder: Path, identity: str) -> dict[str, Any] | None:
         return None
     try:
         found: dict[str, Any] = torch.load(file, "cpu", weights_only=False)
-    except (EOFError, RuntimeError, UnpicklingError) as error:
+    except Exception as error:  # whatever a file that is no checkpoint makes of unpickling
         why, _, _ = str(error).partition(". ")
         raise ConfigurationError(
             f"{file} is no checkpoint ({why}); delete it, or give another --run folder"
         ) from None
-    if found["identity"] != identity or "rng_of_gpus" not in found:
+    if found.get("identity") != identity or "ranks" not in found:
         raise ConfigurationError(
             f"{file} is of other options, data or encoder; give the ones it was started with, "
             "or another --run folder"

@@ -34,8 +34,6 @@ from streamer.learning.steps import Steps, summing
 from streamer.registry import activate
 from streamer.settings import Settings
 
-ENGLISH_ONLY = "minilm-en"
-
 States = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -79,7 +77,7 @@ def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
 def sources(weights: Weights, seed: int) -> list[Splits]:
     """The labelled reviews that the encoder can read."""
     english = labelled(clothing())
-    found = [english] if weights.name == ENGLISH_ONLY else [english, chinese()]
+    found = [english, chinese()] if weights.reads("zh") else [english]
     return [splits(reviews, seed) for reviews in found]
 
 

@@ -168,7 +168,7 @@ def _tuned(
     torch.manual_seed(options.seed)
     tunable = Tunable(encoder.weights, options.method, options.rank, steps(taught, options))
 
-    def judge(model: Tunable, seen: Floats) -> dict[str, float]:
+    def judge(model: Tunable, seen: Floats, epoch: int) -> dict[str, float]:
         tokens = [read.tokens[place] for place in read.dev.tolist()]
         states = pooled_tokens(
             model.backend(), tokens, encoder.weights.dimensions, encoder.batch_tokens

@@ -19,6 +19,8 @@ from streamer.learning.device import device
 
 DROPOUT = 0.1
 _TABLE = "embeddings."
+_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+"""What AdaLoRA's allocator of ranks keeps from step to step."""
 
 
 class Method(StrEnum):
@@ -60,6 +62,24 @@ class Tunable(nn.Module):
         by them."""
         if self.method is Method.ADALORA:
             self.bert.base_model.update_and_allocate(step)
+
+    def ranks(self) -> dict[str, Any]:
+        """What AdaLoRA shares out its ranks by, and how it has; empty of other methods."""
+        if self.method is not Method.ADALORA:
+            return {}
+        of = self.bert.base_model
+        known = {name: getattr(of.rankallocator, name) for name in _IMPORTANCE}
+        return {**known, "rank_pattern": of.peft_config["default"].rank_pattern}
+
+    def set_ranks(self, ranks: Mapping[str, Any]) -> None:
+        """Goes on from what `ranks` gave; after the parameters were set."""
+        if self.method is not Method.ADALORA:
+            return
+        of = self.bert.base_model
+        for name in _IMPORTANCE:
+            found = {key: tensor.to(device()) for key, tensor in ranks[name].items()}
+            setattr(of.rankallocator, name, found)
+        of.peft_config["default"].rank_pattern = ranks["rank_pattern"]
 
     def extra_loss(self) -> Tensor | float:
         """AdaLoRA wants its factors orthogonal."""

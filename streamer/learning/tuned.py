@@ -95,10 +95,8 @@ class _Look:
     ) -> None:
         self.weights, self.sets, self.budget = weights, sets, budget
         self._run, self._say = run, say
-        self._epoch = 0
 
-    def __call__(self, tunable: Tunable, seen: Floats) -> dict[str, float]:
-        self._epoch += 1
+    def __call__(self, tunable: Tunable, seen: Floats, epoch: int) -> dict[str, float]:
         found: dict[str, float] = {}
         texts: list[str] = []
         start = 0
@@ -112,7 +110,7 @@ class _Look:
                 found[f"auc/{of.language}/{name}"] = auc(label[places], logit)
                 texts.append(f"{of.language} {name}\n{report(label[places], logit, bar)}")
         found["dev"] = float(np.mean([v for k, v in found.items() if k.endswith("/dev")]))
-        self._write("\n".join(texts), found)
+        self._write(epoch, "\n".join(texts), found)
         return found
 
     def logits(self, tunable: Tunable) -> list[tuple[Floats, Floats]]:
@@ -130,9 +128,9 @@ class _Look:
         states = pooled_tokens(backend, tokens, self.weights.dimensions, self.budget)
         return states.astype(np.float64)
 
-    def _write(self, text: str, metrics: dict[str, float]) -> None:
+    def _write(self, epoch: int, text: str, metrics: dict[str, float]) -> None:
         self._run.mkdir(parents=True, exist_ok=True)
-        (self._run / f"epoch-{self._epoch}.txt").write_text(text)
+        (self._run / f"epoch-{epoch}.txt").write_text(text)
         told = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self._say(f"{text}\nAUC: {told}")
 

@@ -80,9 +80,9 @@ class Progress:
     epochs: list[Epoch] = field(default_factory=list)
 
 
-Judge = Callable[[Tunable, Floats], dict[str, float]]
+Judge = Callable[[Tunable, Floats, int], dict[str, float]]
 """Metrics of the model as it is, ``dev`` among them: what is to grow. Also gets the logits that the
-training texts had while they were learnt from."""
+training texts had while they were learnt from, and the number of the epoch, from 1."""
 
 
 class Tuner:
@@ -119,6 +119,7 @@ class Tuner:
         if found is None:
             return False
         self.model.load_state_dict(found["model"], strict=False)
+        self.model.set_ranks(found["ranks"])
         for name, part in self._parts().items():
             part.load_state_dict(found[name])
         self._best, self._logits = found["best"], found["logits"]
@@ -144,7 +145,8 @@ class Tuner:
             at.loss_sum += self._pass(batch, last)
             at.batch += 1
             told(at.epoch * len(plan) + at.batch)
-            if time.monotonic() - self._saved_at > SAVE_SECONDS:
+            stepped = at.batch % self.options.accumulate == 0
+            if stepped and time.monotonic() - self._saved_at > SAVE_SECONDS:
                 at.seconds += time.monotonic() - started
                 started = time.monotonic()
                 self._save()
@@ -181,7 +183,7 @@ class Tuner:
 
     def _look(self, epoch: Epoch) -> None:
         self.model.eval()
-        epoch.metrics = self._judge(self.model, self._logits)
+        epoch.metrics = self._judge(self.model, self._logits, epoch.number)
         at = self.progress
         at.epochs.append(epoch)
         self._watch("loss/train", epoch.loss, epoch.number)
@@ -218,14 +220,17 @@ class Tuner:
     def _save(self) -> None:
         learnt = {name: each.detach() for name, each in self.model.learns().items()}
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        state = {"model": learnt, "best": self._best, "logits": self._logits, **parts}
+        state = {"model": learnt, "ranks": self.model.ranks(), "best": self._best, **parts}
         dice = {"rng": torch.get_rng_state(), "rng_of_gpus": torch.cuda.get_rng_state_all()}
-        whole = {**state, **dice, "progress": self.progress}
+        whole = {**state, **dice, "logits": self._logits, "progress": self.progress}
         checkpoints.save(self._folder, self._identity(), whole)
         self._saved_at = time.monotonic()
 
     def _identity(self) -> str:
-        return checkpoints.identity(self.options, self.examples.tokens, self.examples.label)
+        encoder = self.model.weights.fingerprint
+        return checkpoints.identity(
+            (encoder, self.options), self.examples.tokens, self.examples.label
+        )
 
 
 def tuned(

@@ -15,7 +15,7 @@ from streamer.topology import NEW_ITEMS
 from streamer.window import Window, open_window
 from tests.support.bert import small_bert
 from tests.support.logs import write
-from tests.support.processes import call, handled, own_group, running, until
+from tests.support.processes import call, handled, own_group, running, until, wait_until
 from tests.support.shop import ITEMS, listing
 
 BACKEND = "torch-cpu-fp32"
@@ -81,6 +81,11 @@ def test_coverage_grows_to_the_whole_and_the_old_vectors_stay(
             return all(len(each) == 2 for each in found)
 
         asyncio.run(until(both, "the late item too"))
+
+        with running(again, tmp_path / "background", "reencode --every 1", ready=False):
+            (log,) = (tmp_path / "background").glob("reencode*.log")
+            told = "has read 8 of 8 described items: coverage 100.0%"
+            wait_until(lambda: log.read_text().count(told) > 1, "each look is told")
 
 
 def reencode(settings: Settings, folder: Path) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamer.encoding.backends.attention import Group, attend, by_products, fused, plan, scale
+from streamer.encoding.weights import first_position
 from streamer.errors import ConfigurationError
 
 ROUND_TOKENS = 16
@@ -25,6 +26,13 @@ ROUND_TOKENS = 16
 one costs oneDNN a kernel, and memory for it."""
 
 ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
+_NEEDED = (
+    "num_hidden_layers",
+    "num_attention_heads",
+    "hidden_size",
+    "layer_norm_eps",
+    "hidden_act",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +50,23 @@ class Shape:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Shape:
         """Raises ConfigurationError for a model that is no BERT or RoBERTa."""
-        kind = config["model_type"]
+        kind = config.get("model_type")
         absolute = config.get("position_embedding_type", "absolute") == "absolute"
         if kind not in {"bert", "roberta", "xlm-roberta"} or not absolute:
             raise ConfigurationError(f"a {kind} model can't be run packed")
+        missing = [name for name in _NEEDED if name not in config]
+        if missing:
+            raise ConfigurationError(f"the encoder's config.json has no {', '.join(missing)}")
         if config["hidden_act"] not in ACTIVATIONS:
             raise ConfigurationError(f"activation {config['hidden_act']} can't be run packed")
-        pad = config.get("pad_token_id") or 0
         return cls(
             layers=config["num_hidden_layers"],
             heads=config["num_attention_heads"],
             width=config["hidden_size"],
             epsilon=config["layer_norm_eps"],
             activation=config["hidden_act"],
-            first_position=0 if kind == "bert" else pad + 1,
-            pad=pad,
+            first_position=first_position(config),
+            pad=config.get("pad_token_id") or 0,
         )
 
 

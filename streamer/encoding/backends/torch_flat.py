@@ -14,7 +14,8 @@ from torch import Tensor
 
 from streamer.encoding.backends.flat import ROUND_TOKENS, FlatBert, Shape
 from streamer.encoding.tokenizer import Tokens
-from streamer.encoding.weights import TENSORS, Weights
+from streamer.encoding.weights import TENSORS, WORDS, Weights, damaged
+from streamer.errors import ConfigurationError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -96,9 +97,19 @@ class TorchFlat:
 
 
 def load_tensors(weights: Weights) -> dict[str, Tensor]:
-    """An encoder's tensors by their transformers names, without a prefix of the whole model's."""
+    """An encoder's tensors by their transformers names, without a prefix of the whole model's.
+
+    Raises ConfigurationError.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    tensors = load_file(weights.folder / TENSORS)
-    prefix = f"{weights.config['model_type'].replace('xlm-', '')}."
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    try:
+        tensors = load_file(weights.folder / TENSORS)
+    except SafetensorError as error:
+        raise damaged(weights.folder / TENSORS, error) from None
+    prefix = f"{weights.config.get('model_type', '').replace('xlm-', '')}."
+    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    if WORDS not in found:
+        raise ConfigurationError(f"encoder {weights.name} is no BERT: it has no tensor {WORDS}")
+    return found

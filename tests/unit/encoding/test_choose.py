@@ -45,6 +45,18 @@ def test_what_was_measured_is_remembered(
     assert first in matching(2, "torch")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"engine": "abacus"}'])
+def test_a_memory_that_makes_no_sense_is_measured_anew(
+    content: str, weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "_measured", lambda *_: matching(2, "torch")[0])
+    first = choose(weights, str(weights.folder), 256, 2, "torch", tmp_path)
+    (memory,) = tmp_path.glob("backend-*.json")
+    memory.write_text(content)
+    assert choose(weights, str(weights.folder), 256, 2, "torch", tmp_path) == first
+    assert memory.read_text() != content
+
+
 def test_one_that_is_named_is_not_measured(
     weights: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

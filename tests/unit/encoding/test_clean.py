@@ -27,6 +27,8 @@ def reads_none(emoji: str) -> bool:
         ("price < 5 and size > 3, love <3", "price < 5 and size > 3, love <3"),
         ("Tom &amp; Jerry&nbsp;&#39;s", "Tom & Jerry 's"),
         ("I don&amp;#39;t", "I don't"),
+        ("&lt;p&gt;Soft &lt;b&gt;cotton&lt;/b&gt;&lt;/p&gt;", "Soft cotton"),
+        ("&amp;lt;p&amp;gt;Soft, 3 &amp;lt; 5", "Soft, 3 < 5"),
         ("a\x00b\x07\tc\r\n\n d", "a b c d"),
         ("zero\u200bwidth and so\u00adft and \ufeffmark", "zerowidth and soft and mark"),
         ("ｆｕｌｌ　ｗｉｄｔｈ１２３！", "full width123!"),

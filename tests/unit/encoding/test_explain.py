@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Tunable]:
     tunable = Tunable(weights, Method.FULL, 1, steps(examples, options))
     folder: Path = tmp_path_factory.mktemp("run")
     better = itertools.count()
-    Tuner(tunable, examples, options, lambda m, seen: {"dev": next(better)}, folder).run(
+    Tuner(tunable, examples, options, lambda m, seen, epoch: {"dev": next(better)}, folder).run(
         lambda _: None
     )
     tunable.eval()
@@ -97,6 +98,16 @@ def test_a_word_that_is_all_there_is_weighs_nothing_it_could_be_compared_with(
 def test_a_text_of_nothing_is_refused(taught: tuple[Model, Tunable]) -> None:
     with pytest.raises(BadEvent):
         explain(taught[0], " \u200b ")
+
+
+def test_a_review_in_a_language_that_the_encoder_does_not_know_is_refused(
+    taught: tuple[Model, Tunable],
+) -> None:
+    model, _ = taught
+    file = taught[1].weights.folder / TOKENIZER
+    english = Tokenizer(file, prefix="", max_tokens=64, languages=("en",))
+    with pytest.raises(BadEvent, match="Chinese"):
+        explain(replace(model, tokenizer=english), "好 dress 好")
 
 
 def test_a_word_of_a_description_weighs_what_the_score_loses_without_it(

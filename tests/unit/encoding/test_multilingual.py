@@ -105,6 +105,25 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(package: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("there", "instead"),
+    [(b"l0.q.w", b"l0.?.w"), (b"emb.pos", b"emb.???")],
+)
+def test_a_container_without_a_tensor_is_refused(
+    package: Path, tmp_path: Path, there: bytes, instead: bytes
+) -> None:
+    file = package / multilingual.FILE
+    file.write_bytes(file.read_bytes().replace(there, instead))
+    with pytest.raises(ConfigurationError, match="install it again"):
+        multilingual.folder(tmp_path / "cache")
+
+
+def test_a_package_without_its_container_is_refused(package: Path, tmp_path: Path) -> None:
+    (package / multilingual.FILE).unlink()
+    with pytest.raises(ConfigurationError, match="install it again"):
+        multilingual.folder(tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
     ("piece", "wanted"),
     [
         *(

@@ -43,6 +43,23 @@ def test_the_promoted_head_is_in_use_else_the_newest(tmp_path: Path, head: Head)
     assert sentiment.find(tmp_path, "f1") == tmp_path / "sentiment-b"
 
 
+def test_where_the_promoted_head_is_damaged_the_one_before_it_is_in_use(
+    tmp_path: Path, head: Head
+) -> None:
+    assert sentiment.in_use(tmp_path, "f1") is None
+    for name in ("sentiment-a", "sentiment-b", "sentiment-c"):
+        sentiment.save(tmp_path / name, head, {"encoder_fingerprint": "f1"}, "# card")
+        promoted(tmp_path, name)
+    for name, instead in (("sentiment-c", "sentiment-b"), ("sentiment-b", "sentiment-a")):
+        (tmp_path / name / bundles.TENSORS).write_bytes(b"")
+        found = sentiment.in_use(tmp_path, "f1")
+        assert found is not None
+        assert found.name == instead
+    (tmp_path / "sentiment-a" / bundles.TENSORS).write_bytes(b"")
+    with pytest.raises(BundleError, match="sentiment-c is damaged"):
+        sentiment.in_use(tmp_path, "f1")
+
+
 def test_a_tuned_encoder_has_a_fingerprint_of_its_own(tmp_path: Path, head: Head) -> None:
     fingerprints = set()
     for name, adapter in (("a", b""), ("b", b"one"), ("c", b"two")):

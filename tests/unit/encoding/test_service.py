@@ -241,6 +241,25 @@ def test_callers_beyond_its_room_wait_outside() -> None:
     assert run(mine, work()) <= ROOM
 
 
+def test_a_stop_ends_also_those_who_wait_outside_and_who_come_later() -> None:
+    backend, entered, released = held_up()
+    mine = service(backend)
+
+    async def work() -> list[Any]:
+        await mine.start()
+        tasks = [asyncio.create_task(mine.encode(text(f"t{i}"))) for i in range(ROOM + 500)]
+        await asyncio.to_thread(entered.wait, 10)
+        released.set()
+        await mine.stop()
+        tasks.append(asyncio.create_task(mine.encode(text("late"))))
+        async with asyncio.timeout(10):
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    found = asyncio.run(work())
+    assert any(isinstance(each, asyncio.CancelledError) for each in found[ROOM:-1])
+    assert isinstance(found[-1], asyncio.CancelledError)
+
+
 def test_a_swap_loses_no_text_mixes_no_model_and_stalls_nothing() -> None:
     """Texts keep coming while the encoder changes, twice."""
     backends = [CountingBackend(lambda batch: time.sleep(0.002), streams=2) for _ in range(3)]

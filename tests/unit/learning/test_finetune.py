@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from streamer.learning.finetune import sources
 from streamer.learning.metrics import auc, expected_calibration_error
 from streamer.learning.pooled import pooled
 from streamer.learning.sentiment_head import PENALTIES, compete, threshold
+from tests.support.bert import small_bert
 from tests.unit.encoding.fakes import CountingBackend, model, vector
 
 WIDTH = 6
@@ -62,3 +67,13 @@ def test_a_text_that_cannot_be_read_is_all_zeros() -> None:
     found = pooled(model(CountingBackend()), ["good", " "], 1, 40)
     assert found[0].any()
     assert not found[1].any()
+
+
+@pytest.mark.parametrize(
+    ("languages", "learnt"), [(("en",), ["en"]), (("en", "zh"), ["en", "zh"]), ((), ["en", "zh"])]
+)
+def test_an_encoder_learns_from_reviews_that_it_can_read_whatever_its_name(
+    languages: tuple[str, ...], learnt: list[str], tmp_path: Path
+) -> None:
+    weights = replace(small_bert(tmp_path), languages=languages)
+    assert [of.language for of in sources(weights, 0)] == learnt

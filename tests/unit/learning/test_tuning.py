@@ -47,7 +47,7 @@ def options(method: Method = Method.LORA, **more: object) -> TuneOptions:
 
 
 def by_accuracy(examples: Examples) -> Judge:
-    def judge(model: Tunable, seen: Floats) -> dict[str, float]:
+    def judge(model: Tunable, seen: Floats, epoch: int) -> dict[str, float]:
         return {"dev": float(((seen > 0) == examples.label).mean())}
 
     return judge
@@ -95,11 +95,19 @@ def test_lora_ships_few_numbers(weights: Weights, examples: Examples, tmp_path: 
     assert not any("word_embeddings" in name for name in shipped)
 
 
+@pytest.mark.parametrize(
+    ("method", "accumulate"), [*((each, 1) for each in FAST), (Method.LORA, 3)]
+)
 def test_it_goes_on_where_it_was_cut_short(
-    weights: Weights, examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: Method,
+    accumulate: int,
+    weights: Weights,
+    examples: Examples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("streamer.learning.tuning.SAVE_SECONDS", 0.0)
-    chosen = options(epochs=3, patience=9)
+    chosen = options(method, epochs=3, patience=9, accumulate=accumulate)
     whole = tuner(weights, examples, tmp_path / "whole", chosen)
     whole.run(lambda _: None)
 
@@ -113,16 +121,22 @@ def test_it_goes_on_where_it_was_cut_short(
 
         return told
 
+    looked: list[int] = []
+
+    def judge(model: Tunable, seen: Floats, epoch: int) -> dict[str, float]:
+        looked.append(epoch)
+        return by_accuracy(examples)(model, seen, epoch)
+
     first_epoch = len(batches(examples, chosen, 0))
-    for at in (first_epoch // 2, first_epoch + 3):
-        part = tuner(weights, examples, tmp_path / "cut", chosen)
+    for at in (first_epoch // 2 + 1, first_epoch + 3, 2 * first_epoch + 3):
+        part = tuner(weights, examples, tmp_path / "cut", chosen, judge)
         part.resume()
         with pytest.raises(Cut):
             part.run(cut_short(at))
-    rest = tuner(weights, examples, tmp_path / "cut", chosen)
+    rest = tuner(weights, examples, tmp_path / "cut", chosen, judge)
     assert rest.resume()
     rest.run(lambda _: None)
-    assert len(rest.progress.epochs) == 3
+    assert looked == [epoch.number for epoch in rest.progress.epochs] == [1, 2, 3]
     for name, tensor in whole.model.learns().items():
         torch.testing.assert_close(tensor, rest.model.learns()[name], atol=2e-2, rtol=0.1)
 
@@ -133,6 +147,9 @@ def test_a_checkpoint_of_other_work_is_refused(
     tuner(weights, examples, tmp_path, options(epochs=1)).run(lambda _: None)
     with pytest.raises(ConfigurationError, match="--run"):
         tuner(weights, examples, tmp_path, options(epochs=2)).resume()
+    other = small_bert(tmp_path / "other", seed=1)
+    with pytest.raises(ConfigurationError, match="--run"):
+        tuner(other, examples, tmp_path, options(epochs=1)).resume()
 
 
 def test_it_stops_when_the_dev_reviews_get_no_better_and_keeps_the_best(
@@ -141,7 +158,7 @@ def test_it_stops_when_the_dev_reviews_get_no_better_and_keeps_the_best(
     scores = iter([0.5, 0.9, 0.8, 0.7, 0.6])
     kept: list[dict[str, torch.Tensor]] = []
 
-    def judge(model: Tunable, seen: Floats) -> dict[str, float]:
+    def judge(model: Tunable, seen: Floats, epoch: int) -> dict[str, float]:
         kept.append({name: each.detach().clone() for name, each in model.learns().items()})
         return {"dev": next(scores)}
 
@@ -176,7 +193,7 @@ def test_every_text_is_in_one_batch_of_an_epoch_and_batches_keep_the_budget(
     assert orders[0] != orders[1]
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04cut off"])
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04cut off", b"cno\nsuch\n."])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / checkpoints.FILE).write_bytes(content)
     with pytest.raises(ConfigurationError, match="is no checkpoint"):
