@@ -41,9 +41,14 @@ def read_to(port: int, topic: str, end: int) -> None:
 
 
 def test_a_mark_is_no_event_that_waits(kafka: Kafka, redis_url: str, tmp_path: Path) -> None:
-    """The broker counts it among what a log holds, and a worker has read past it."""
+    """The broker counts it among what a log holds, and a worker has read past it; nor does it look
+    as if Redis had lost something."""
     settings = own_group(
-        kafka.address, redis_url, session_timeout_seconds=6.0, stall_timeout_seconds=STALL_SECONDS
+        kafka.address,
+        redis_url,
+        session_timeout_seconds=6.0,
+        stall_timeout_seconds=STALL_SECONDS,
+        idle_check_seconds=1.0,
     )
     topic = settings.topic(USER_BEHAVIOUR.name)
     with running(settings, tmp_path, "worker") as (worker,):
@@ -54,6 +59,7 @@ def test_a_mark_is_no_event_that_waits(kafka: Kafka, redis_url: str, tmp_path: P
             assert metric([worker.port], "streamer_lag_records") == 0
         assert worker.child.alive
         assert metric([worker.port], "streamer_stalls_total") == 0
+        assert metric([worker.port], "streamer_rewinds_total") == 0
 
 
 def test_what_is_read_to_the_end_of_a_log_ends_at_a_mark(kafka: Kafka, redis_url: str) -> None:
