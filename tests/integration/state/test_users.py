@@ -7,12 +7,15 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
+from redis.exceptions import ResponseError
 
 from streamer.events import Behaviour
 from streamer.settings import Settings
 from streamer.state.connection import connected
 from streamer.state.keys import Keys
 from streamer.state.store import ItemsCall, Reply, Store
+from tests.integration.state.test_exactly_once import assert_state
+from tests.support import reference
 from tests.support.histories import START, Worker, begin, fresh_store
 
 HERE, THERE = 0, 1
@@ -63,5 +66,20 @@ def test_a_user_is_remembered_whose_shard_is_behind_that_of_the_item(redis_url: 
             key = store.keys.of("u", f"{worker.pseudonyms[user]:016x}")
             remembered = await client.zrange(key, 0, -1)
             assert {item.decode() for item in remembered} == {ahead, behind}
+
+    asyncio.run(run())
+
+
+def test_a_retention_that_redis_refuses_counts_nothing_twice(redis_url: str) -> None:
+    async def run() -> None:
+        async with connected(Settings(redis=redis_url)) as client:
+            store = fresh_store(client, shards=1)
+            await begin(store, {(LOG, 0): 1})
+            for_ever = Worker(Store(client, store.keys, 1e17))
+            seen = [Behaviour(item_id="item", type="click", time=START, user_id="user")]
+            with pytest.raises(ResponseError, match="expire"):
+                await for_ever.behaviour(LOG, 0, 0, seen)
+            await Worker(store).behaviour(LOG, 0, 0, seen)
+            await assert_state(store, reference.shop([], seen))
 
     asyncio.run(run())
