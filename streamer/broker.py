@@ -32,6 +32,8 @@ BOOTSTRAP_TIMEOUT_MS = 5000
 PATIENCE_SECONDS, PAUSE_SECONDS = 10.0, 0.2
 """How long a broker is asked again that can't tell just now, and how soon."""
 ENDS_TIMEOUT_SECONDS = 30.0
+ISOLATION_LEVEL = "read_committed"
+"""What a transaction gave up counts for nothing; while it is open nobody knows (KIP-98)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ def _create(
 async def log_ends(
     broker: str, partitions: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], int]:
-    """The offset after the last record of each partition, as a fetch reports it.
+    """The offset after the last record of each partition that may be read, as a fetch reports it:
+    before the first transaction that is open.
 
     The broker's own list of end offsets is not enough: Tansu lists where the last batch of records
     begins. Raises BrokerUnavailable.
@@ -161,7 +164,10 @@ async def known_log_ends(
     # Whoever takes connections and does not answer must leave the others some of the time.
     request_timeout_ms = int(1000 * seconds / (1 + len(broker.split(","))))
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=broker, fetch_max_wait_ms=20, request_timeout_ms=request_timeout_ms
+        bootstrap_servers=broker,
+        fetch_max_wait_ms=20,
+        request_timeout_ms=request_timeout_ms,
+        isolation_level=ISOLATION_LEVEL,
     )
     starting = asyncio.create_task(consumer.start())
     ends: dict[tuple[str, int], int] = {}
@@ -184,8 +190,8 @@ async def _take_ends(
     """Fetches from where partitions are said to end, and notes of each what its leader answers."""
     while left:
         await consumer.getmany(timeout_ms=20)
-        for place in [place for place in left if consumer.highwater(place) is not None]:
-            end = max(await consumer.position(place), consumer.highwater(place))
+        for place in [p for p in left if consumer.last_stable_offset(p) is not None]:
+            end = max(await consumer.position(place), consumer.last_stable_offset(place))
             ends[place.topic, place.partition] = end
             left.discard(place)
 

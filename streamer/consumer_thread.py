@@ -13,6 +13,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streamer.broker import ISOLATION_LEVEL
 from streamer.errors import BrokerUnavailable
 from streamer.fetched import Fetched, Fetches
 
@@ -36,7 +37,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._isolation_level = ISOLATION_LEVEL
         return consumer
+
+    def highwater(self, tp: TP) -> Any:
+        """Where the last fetch said that ends what may be read, None where none did: an open
+        transaction and what lies behind it must wait."""
+        return self._ensure_consumer().last_stable_offset(tp)
 
     def given_up(self) -> BaseException | None:
         """Why aiokafka no longer tries to be in the group, if it has stopped trying. It waits to

@@ -123,8 +123,14 @@ class Lane:
     @property
     def unfinished(self) -> int:
         """The first offset that is not done."""
+        return self.finished if self.in_flight else self.fetched
+
+    @property
+    def finished(self) -> int:
+        """The offset up to which chunks were handed out and are done. What was read behind the last
+        of them holds no record, and nobody has been told of it."""
         issued = next((i for i in self._issued if not i.done), None)
-        return self.fetched if issued is None else issued.start
+        return self.position if issued is None else issued.start
 
     @property
     def in_flight(self) -> int:

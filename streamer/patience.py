@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import structlog
 from redis.exceptions import (
     BusyLoadingError,
-    ClusterDownError,
+    ClusterError,
     MasterDownError,
     ReadOnlyError,
     TryAgainError,
@@ -25,12 +25,12 @@ T = TypeVar("T")
 TRANSIENT = (
     *UNREACHABLE,
     BusyLoadingError,
-    ClusterDownError,
+    ClusterError,
     MasterDownError,
     ReadOnlyError,
     TryAgainError,
 )
-"""Errors of a server that is starting, failing over or out of reach."""
+"""Errors of a server that is starting, failing over, handing over keys or out of reach."""
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
 

@@ -11,7 +11,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from streamer.broker import BOOTSTRAP_TIMEOUT_MS, describe, log_ends
+from streamer.broker import BOOTSTRAP_TIMEOUT_MS, ISOLATION_LEVEL, describe, log_ends
 from streamer.errors import BrokerUnavailable
 
 POLL_MS = 1000
@@ -28,6 +28,7 @@ def reader(broker: str) -> Iterator[KafkaConsumer]:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
+            isolation_level=ISOLATION_LEVEL,
         )
     except (KafkaError, OSError) as error:
         raise BrokerUnavailable(

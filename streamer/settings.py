@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     )
     redis: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey URL")
     redis_cluster: bool = Field(False, description="`redis` names a node of a Redis Cluster")
-    group: str = Field("streamer", description="consumer group, and the prefix of every Redis key")
+    group: Annotated[str, Field(pattern="^[^{}]+$")] = Field(
+        "streamer", description="consumer group, and the prefix of every Redis key: no braces"
+    )
     topic_names: dict[str, str] = Field(
         {}, description='own names for topics, as JSON: {"new-items": "shop.catalogue"}'
     )

@@ -29,7 +29,7 @@ class Vigil:
         consumer = self._worker.app.consumer
         phases = self._worker.phases
         lanes = [(tp, lane) for tp, lane in consumer.lanes.items() if tp.topic in phases]
-        applied = [max(lane.unfinished, lane.resume) for _, lane in lanes]
+        applied = [max(lane.finished, lane.resume) for _, lane in lanes]
         logs = [Log(tp.topic, tp.partition, lane.log, phases[tp.topic]) for tp, lane in lanes]
         stands = await patiently(lambda: standing(self._worker.store, logs))
         for (tp, lane), finished, (behind, _) in zip(lanes, applied, stands, strict=True):

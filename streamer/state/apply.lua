@@ -79,18 +79,19 @@ local function remember(users, counts, pairs)
   end
 end
 
--- Everything is computed before anything is written, so an error leaves the shard as it was.
+-- Everything is computed before anything is written, and what may be written twice comes first: an
+-- error leaves the shard as it was, as far as anything is counted.
 local changes = {}
 if ARGV[5] ~= '' then catalogue(cmsgpack.unpack(ARGV[5]), changes) end
 
-write(records)
-write(changes)
+if ARGV[6] ~= '' then remember(unpack(cmsgpack.unpack(ARGV[6]))) end
 for first = 1, #strangers, PORTION do
   call('ZADD', tag .. ':known', unpack(strangers, first, math.min(first + PORTION - 1, #strangers)))
 end
-if ARGV[6] ~= '' then remember(unpack(cmsgpack.unpack(ARGV[6]))) end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(call('HGET', KEYS[1], 'clock') or 0) then
   call('HSET', KEYS[1], 'clock', ARGV[2])
 end
+write(changes)
+write(records)
 advance(ranges)
 return {'applied'}

@@ -39,8 +39,9 @@ end
 
 local function review(entry)
   local id, review_id, delta = unpack(entry)
+  local merged = merge_reviews(call('GET', key('r', id)), delta, 1)
   if call('SADD', key('s', id), review_id) == 0 then return end
-  call('SET', key('r', id), merge_reviews(call('GET', key('r', id)), delta, 1))
+  call('SET', key('r', id), merged)
   touched[id] = touched[id] + 1
 end
 

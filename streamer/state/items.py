@@ -32,13 +32,12 @@ _VERSION, _AUX = ITEM.index["version"], ITEM.index["aux"]
 @dataclass(slots=True)
 class ItemDeltas:
     """What a batch, or what is left of it, adds: fields ``x`` (items, fields) and list members of
-    each of its items, ``facts`` of those the catalogue speaks of, the recent items of users by
-    shard, and how many events each shard is given of each range, ``events`` (shards, ranges)."""
+    each of its items, ``facts`` of those the catalogue speaks of, and how many events each shard
+    is given of each range, ``events`` (shards, ranges)."""
 
     x: Floats
     members: Additions
     facts: dict[str, CatalogueEntry]
-    users: dict[int, Recent]
     events: Ints
 
 
@@ -67,6 +66,7 @@ class _Work:
         self._rows = table.rows(batch.items)
         self._written: Records | None = None
         self.whole = _deltas(batch, store, batch.rows, None)
+        self._users = _users(batch, store)
 
     async def attempt(self, waiting: Mapping[int, Offsets]) -> Sequence[Reply]:
         await self._table.read(self._store, self._rows)
@@ -122,7 +122,7 @@ class _Work:
             records=packed[places],
             etags=expected[places].tobytes(),
             facts=[deltas.facts[i].packed() for i in ids if i in deltas.facts],
-            users=deltas.users.get(shard),
+            users=self._users.get(shard),
         )
 
     def _ranges(self, shard: int, first: Offsets, events: list[int]) -> list[RangeCall]:
@@ -162,5 +162,10 @@ def _deltas(batch: Batch, store: Store, rows: Columns, first: Ints | None) -> It
     for item_id, entry in facts.items():
         x[batch.places[item_id], [_VERSION, _AUX]] += entry.events
         events[store.keys.shard[item_id]] += entry.by_range(ranges)
-    users = recent(rows, batch.items, store.keys) if store.remembers_users else {}
-    return ItemDeltas(x, members(rows), facts, users, events)
+    return ItemDeltas(x, members(rows), facts, events)
+
+
+def _users(batch: Batch, store: Store) -> dict[int, Recent]:
+    """By shard, the recent items of users, always of the whole batch: a user's shard may be behind
+    those of the items, and what is remembered twice does no harm."""
+    return recent(batch.rows, batch.items, store.keys) if store.remembers_users else {}

@@ -11,6 +11,10 @@ local ETAG_BYTES, NO_ETAG = 8, string.rep('\0', 8)
 -- Arguments and values are handed on in portions that fit Lua's stack.
 local PORTION = 4000
 
+-- While a cluster moves the slot of these keys, those that are elsewhere look as if there were none.
+-- This call is refused then, for one of its keys is nowhere, and with it the script.
+call('MGET', KEYS[1], tag .. ':none')
+
 local function key(kind, id) return tag .. ':' .. kind .. ':' .. id end
 
 local function lines(text)

@@ -8,7 +8,7 @@ from hashlib import sha1
 from typing import Any
 
 import msgpack
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError, TryAgainError
 
 from streamer import failpoint
 from streamer.errors import StoreMismatch
@@ -225,13 +225,16 @@ class Store:
 
     async def _evaluate(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
-            return await self._pipeline(commands)
-        except NoScriptError:
-            await self._load()
-            return await self._pipeline(commands)
+            try:
+                return await self._pipeline(commands)
+            except NoScriptError:
+                await self._load()
+                return await self._pipeline(commands)
         except ResponseError as error:
             if "SCHEMA" in str(error):
                 raise StoreMismatch(f"{error}; run the newer streamer on this store") from None
+            if _SLOT_IS_MOVED in str(error):
+                raise TryAgainError(str(error)) from None
             raise
 
     async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -247,6 +250,9 @@ class Store:
         for text in self._scripts.values():
             await self.client.script_load(text)
 
+
+_SLOT_IS_MOVED = "non local key"
+"""What a cluster says to a script whose keys are on their way to another node."""
 
 _SCRIPTS = ("apply", "kin", "encodings", "read", "forget")
 

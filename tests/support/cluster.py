@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -27,6 +27,34 @@ def cluster(folder: Path, nodes: int = 3) -> Iterator[list[str]]:
         clients = [stack.enter_context(redis.Redis.from_url(url)) for url in urls]
         _form(clients)
         yield urls
+
+
+@contextmanager
+def half_moved(urls: list[str], slot: int, first: Callable[[str], bool]) -> Iterator[None]:
+    """Moves a slot to another node: those ``first`` of its keys are there within the block, the
+    others behind it."""
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(redis.Redis.from_url(url)) for url in urls]
+        source = next(n for n in nodes if n.execute_command("CLUSTER COUNTKEYSINSLOT", slot))
+        target = next(node for node in nodes if node is not source)
+        names = [node.execute_command("CLUSTER MYID").decode() for node in (source, target)]
+        target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[0])
+        source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[1])
+        _move(source, target, [key for key in _keys(source, slot) if first(key)])
+        yield
+        _move(source, target, _keys(source, slot))
+        for node in (target, source, *nodes):
+            node.execute_command("CLUSTER SETSLOT", slot, "NODE", names[1])
+
+
+def _keys(node: redis.Redis, slot: int) -> list[str]:
+    found: list[str] = node.execute_command("CLUSTER GETKEYSINSLOT", slot, 10_000)
+    return found
+
+
+def _move(source: redis.Redis, target: redis.Redis, keys: list[str]) -> None:
+    port = target.connection_pool.connection_kwargs["port"]
+    source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 5000, "KEYS", *keys)
 
 
 def _port() -> int:

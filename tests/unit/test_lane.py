@@ -86,6 +86,7 @@ class Partition(RuleBasedStateMachine):
     def the_first_unfinished_offset_is_known(self) -> None:
         unfinished = [i.chunk.start for i in self.issued if not i.done]
         assert self.lane.unfinished == min([*unfinished, self.lane.position])
+        assert self.lane.finished == self.lane.unfinished
         assert self.lane.in_flight == len(unfinished)
 
     @invariant()
@@ -122,3 +123,4 @@ def test_reading_on_without_records_is_a_move() -> None:
     lane.read_to(7)
     assert lane.moved_at > 0
     assert lane.unfinished == 7
+    assert lane.finished == 0

@@ -7,10 +7,12 @@ import asyncio
 import pytest
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterError,
     ConnectionError,
     ReadOnlyError,
     ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 
 from streamer import patience
@@ -37,7 +39,13 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_that_is_away_is_asked_again() -> None:
     server = ServerThatComesBack(
-        ConnectionError(), TimeoutError(), BusyLoadingError(), ReadOnlyError(), OSError()
+        ConnectionError(),
+        TimeoutError(),
+        BusyLoadingError(),
+        ReadOnlyError(),
+        TryAgainError("a slot is being moved"),
+        ClusterError("TTL exhausted."),
+        OSError(),
     )
     assert asyncio.run(patiently(server)) == "answer"
     assert not server.errors

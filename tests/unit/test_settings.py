@@ -34,6 +34,8 @@ def test_a_file_named_env_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("GROUP", ""),
+        ("GROUP", "shop}"),
         ("SHARDS", "0"),
         ("SHARDS", "257"),
         ("SHARDS", "many"),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamer.errors import StoreMismatch
 from streamer.events import REVIEW_DIMENSIONS, Behaviour, Encoding, NewItem
 from streamer.settings import Settings
 from streamer.state.birth import ENCODED
@@ -263,3 +264,39 @@ def test_packed_facts_are_plain_to_read(redis_url: str) -> None:
 
     time, _, origin, launch, kin, *_ = asyncio.run(run())
     assert (time, origin, launch, kin) == (START, b"i:log:0:0", START - 5, b"")
+
+
+def test_a_review_that_must_wait_for_a_newer_streamer_is_not_taken_for_counted(
+    redis_url: str,
+) -> None:
+    first, second = (
+        Encoding(
+            time=START,
+            item_id="i",
+            kind="review",
+            text_id=text_id,
+            fingerprint="encoder",
+            vector=bytes(2 * REVIEW_DIMENSIONS),
+        )
+        for text_id in "ab"
+    )
+
+    async def run() -> None:
+        async with connected(Settings(redis=redis_url)) as client:
+            store = fresh_store(client)
+            await begin(store, {("log", 0): 1})
+            await begin(store, {("encodings", 0): 2}, ENCODED)
+            worker, place = Worker(store), store.keys.of("r", "i")
+            await worker.behaviour("log", 0, 0, [view("i")])
+            await worker.encodings("encodings", 0, 0, [first])
+            record: Any = await client.get(place)
+            await client.set(place, (REVIEWS.schema + 1).to_bytes(2, "little") + record[2:])
+            with pytest.raises(StoreMismatch):
+                await worker.encodings("encodings", 0, 1, [second])
+            await client.set(place, record)
+            await worker.encodings("encodings", 0, 1, [second])
+            row = (await known(store, "i")).reviews
+            assert row is not None
+            assert row[REVIEWS.index["reviews"]] == 2
+
+    asyncio.run(run())

@@ -15,6 +15,7 @@ import redis
 from streamer.embedded import free_port
 from streamer.errors import RedisUnavailable, StoreEmpty
 from streamer.events import REVIEW_DIMENSIONS, Behaviour, Encoding, LaunchRank, NewItem
+from streamer.patience import TRANSIENT
 from streamer.settings import Settings
 from streamer.state.birth import ENCODED, Extent, open_logs
 from streamer.state.boards import Boards, Decision, Filing
@@ -25,7 +26,7 @@ from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from streamer.window import open_window
 from tests.integration.state.test_exactly_once import CATALOGUE, assert_state, play
 from tests.support import reference
-from tests.support.cluster import cluster
+from tests.support.cluster import cluster, half_moved
 from tests.support.histories import START, Worker, begin, fresh_store
 from tests.support.logs import write
 from tests.support.processes import call, handled, own_group, running, said, until
@@ -90,6 +91,32 @@ def test_a_history_gives_the_reference_state(nodes: list[str]) -> None:
     for url in nodes:
         with redis.Redis.from_url(url) as client:
             assert client.dbsize() > 0
+
+
+@pytest.mark.parametrize("first", [":u:", ":k:", ":log", ":i:"])
+def test_while_a_slot_is_moved_nothing_is_applied_and_behind_that_once(
+    nodes: list[str], first: str
+) -> None:
+    items = [NewItem(item_id=name, time=START, brand="b") for name in NAMES[:3]]
+    bought = [
+        Behaviour(item_id=name, type="purchase", time=START, user_id="user", channel="web")
+        for name in NAMES[:3]
+    ]
+
+    async def work(client: Client) -> None:
+        store = fresh_store(client, shards=1)
+        await begin(store, {("log", 0): 6, (CATALOGUE, 0): 3})
+        worker = Worker(store)
+        await worker.catalogue(CATALOGUE, 0, 0, items)
+        await worker.behaviour("log", 0, 0, bought)
+        slot = int(await client.cluster_keyslot(store.keys.logs[0]))
+        half = half_moved(nodes, slot, lambda key: first in key)
+        with half, pytest.raises(TRANSIENT, match="non local key"):
+            await worker.behaviour("log", 0, 3, bought)
+        await worker.behaviour("log", 0, 3, bought)
+        await assert_state(store, reference.shop(items, 2 * bought, [], log=CATALOGUE))
+
+    on_cluster(nodes, work)
 
 
 def test_encodings_are_applied_and_items_read_and_forgotten(nodes: list[str]) -> None:
