@@ -99,10 +99,13 @@ class Outputs:
         overtaken = (versions < told.version[places]) & recent & ~again
         worth: Mask = self._moved(judged, places) & ~overtaken
         new = worth & (places == 0)
-        places[new] = told.more([judged.items.ids[p] for p in np.flatnonzero(new).tolist()])
-        rows = places[worth]
-        self._watch_gap(rows, judged.scores.stage[worth], probability[worth])
-        told.version[rows], told.probability[rows] = versions[worth], probability[worth]
+        if new.any():
+            told.make_room([judged.items.ids[p] for p in np.flatnonzero(new).tolist()])
+            places = told.places(judged.items.ids)
+        kept = worth & (places > 0)
+        rows = places[kept]
+        self._watch_gap(rows, judged.scores.stage[kept], probability[kept])
+        told.version[rows], told.probability[rows] = versions[kept], probability[kept]
         told.time[rows], told.at[rows] = judged.time, at
         return worth
 
@@ -142,11 +145,10 @@ class _Told:
         get = self._place.get
         return np.array([get(item_id, 0) for item_id in ids], np.int64)
 
-    def more(self, ids: Sequence[str]) -> list[int]:
-        """Places for items that have none; those remembered for longest give way."""
-        places = [self._take(item_id) for item_id in ids]
-        self.stage[places] = _UNKNOWN
-        return places
+    def make_room(self, ids: Sequence[str]) -> None:
+        """Gives places to items that have none. Those remembered for longest give theirs up, also
+        if somebody has just asked for it."""
+        self.stage[[self._take(item_id) for item_id in ids]] = _UNKNOWN
 
     def _take(self, item_id: str) -> int:
         place = self._next

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from streamer import outputs
 from streamer.events import BEHAVIOUR_TYPES, Behaviour, BehaviourType, ItemScore, NewItem
 from streamer.judge import BLOCK_ITEMS, Judge, Judged, actions, stages_of
 from streamer.outputs import IN_FLIGHT_SECONDS, Outputs
@@ -185,6 +186,27 @@ def test_it_is_told_at_once_where_its_history_began_after_what_was_told() -> Non
     again.items.x[:, ITEM.index["first_time"]] = START + 10
     assert tell(Settings(), one(57, 0.5, START + 9), again) == [0, 1]
     assert tell(Settings(), one(57, 0.5, START + 10), again) == [0]
+
+
+def test_an_item_that_takes_the_place_of_another_is_told_whatever_was_told_of_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many items are remembered as there is room for; both are in one batch here."""
+    monkeypatch.setattr(outputs, "TOLD_ITEMS", 3)
+    told = Told()
+    telling = Outputs(cast(Any, told), Settings(), lambda: 0.0)
+
+    def published(**versions: int) -> list[str]:
+        views = [Behaviour(item_id=name, type="view", time=START) for name in versions]
+        found = judged(touched_of(views, {}), START)
+        found.versions = np.array([float(versions[name]) for name in found.items.ids])
+        asyncio.run(telling.scores(found))
+        return sorted(told.take())
+
+    assert published(a=57, b=57, c=57) == ["a", "b", "c"]
+    for newcomers in ({"d": 1, "a": 58}, {"b": 58, "e": 1}):
+        assert published(**newcomers) == sorted(newcomers)
+    assert published(d=2, e=2, a=59, b=59) == ["a", "b", "d", "e"]
 
 
 def gap() -> tuple[float, float]:
