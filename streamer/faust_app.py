@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import structlog
 from yarl import URL
 
 from streamer.broker import describe
-from streamer.interrupt import leave
+from streamer.interrupt import leave_after
 from streamer.settings import Settings
 from streamer.topology import NEW_ITEMS, Topic
 from streamer.transport import ChunkSchema, StartOffsets, from_committed, told
@@ -23,7 +22,8 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 6.0
 GONE_SECONDS = 15.0
-"""From when an app is to end until its process is ended, whatever stands still on the way."""
+"""From when an app is to end until its process is ended, whatever stands still on the way: the
+watchdog is stopped with the app."""
 FETCH_BYTES = 2 * 1024 * 1024
 """Fetched of a partition at once, and kept until chunks of it are handed out."""
 BATCH_BYTES = 256 * 1024
@@ -111,7 +111,7 @@ async def run(app: StreamerApp) -> None:
     if starting.done() and not app.ending.is_set():
         starting.result()
     await ending
-    _be_gone_soon(app)
+    leave_after(GONE_SECONDS, lambda: app.failure)
     if app.failure:
         app.conf.stream_wait_empty = False
     stopping = asyncio.create_task(app.stop())
@@ -121,13 +121,6 @@ async def run(app: StreamerApp) -> None:
         raise app.failure
     if not stopping.done():
         log.warning("did not stop in time; what was not committed will be read again")
-
-
-def _be_gone_soon(app: StreamerApp) -> None:
-    """A thread sees to it, for the watchdog is stopped with the app."""
-    leaving = threading.Timer(GONE_SECONDS, lambda: leave(app.failure))
-    leaving.daemon = True
-    leaving.start()
 
 
 async def _start(app: StreamerApp) -> None:

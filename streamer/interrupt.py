@@ -10,7 +10,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 from streamer.errors import StreamerError
@@ -37,6 +38,15 @@ def leave(failure: BaseException | None) -> NoReturn:
         print(f"error: {failure}", file=sys.stderr, flush=True)
     code = failure.exit_code if isinstance(failure, StreamerError) else int(failure is not None)
     os._exit(code)
+
+
+def leave_after(seconds: float, failure: Callable[[], BaseException | None]) -> threading.Timer:
+    """Has a thread end the process so many seconds from now, with what it has failed with by then,
+    unless that is cancelled."""
+    leaving = threading.Timer(seconds, lambda: leave(failure()))
+    leaving.daemon = True
+    leaving.start()
+    return leaving
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

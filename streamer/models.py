@@ -28,7 +28,11 @@ def judge_in_use(store: Path) -> Judge:
         judge = open_judge(store, wanted)
     except BundleError as error:
         refuse(wanted, error)
-        judge = _older(store, wanted, error)
+        older = pointer.opened_before(store, LAUNCH, partial(open_judge, store))
+        if older is None:
+            raise
+        name, judge = older
+        log.error("an older bundle is in use", bundle=name, instead_of=wanted)
     in_use(judge.bundle.name)
     return judge
 
@@ -43,14 +47,3 @@ def follow(store: Path, judge: Judge, take: Callable[[Judge], None]) -> Follower
 def open_judge(store: Path, name: str) -> Judge:
     """The judge of a bundle that has been seen to score. Raises BundleError."""
     return Judge(load(store, name))
-
-
-def _older(store: Path, wanted: str, error: BundleError) -> Judge:
-    for name in pointer.line_of_descent(pointer.history(store), LAUNCH)[1:]:
-        try:
-            judge = open_judge(store, name)
-        except BundleError:
-            continue
-        log.error("an older bundle is in use", bundle=name, instead_of=wanted)
-        return judge
-    raise error

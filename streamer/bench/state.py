@@ -195,6 +195,21 @@ async def _transactions(client: Client, events: Sequence[Behaviour]) -> None:
             await pipeline.execute()
 
 
+async def _in_lanes(
+    events: Sequence[Behaviour],
+    chunk_records: int,
+    apply: Callable[[int, int, Sequence[Behaviour]], Awaitable[None]],
+) -> None:
+    """Each lane takes its share of the events, chunk after chunk; ``apply`` is told the lane and
+    where in it the chunk begins."""
+
+    async def lane(number: int, mine: Sequence[Behaviour]) -> None:
+        for start in range(0, len(mine), chunk_records):
+            await apply(number, start, mine[start : start + chunk_records])
+
+    await asyncio.gather(*(lane(number, events[number::LANES]) for number in range(LANES)))
+
+
 @dataclass(slots=True)
 class _Summing:
     """A store of twelve sums an item, which is given chunks of the claim's size."""
@@ -213,15 +228,13 @@ class _Summing:
         return cls(store, Sums(store), asyncio.Lock())
 
     async def apply(self, events: Sequence[Behaviour]) -> None:
-        await asyncio.gather(*(self._lane(lane, events[lane::LANES]) for lane in range(LANES)))
+        await _in_lanes(events, CLAIMED_CHUNK_RECORDS, self._chunk)
 
-    async def _lane(self, lane: int, events: Sequence[Behaviour]) -> None:
-        for start in range(0, len(events), CLAIMED_CHUNK_RECORDS):
-            some = events[start : start + CLAIMED_CHUNK_RECORDS]
-            ranges = [Range.holding(_BEHAVIOUR, start, partition=lane, behaviour=some)]
-            rows = Rows.of([some], ranges, self.store.keys)
-            async with self.turn:
-                await self.sums.apply(ranges, rows)
+    async def _chunk(self, lane: int, start: int, events: Sequence[Behaviour]) -> None:
+        ranges = [Range.holding(_BEHAVIOUR, start, partition=lane, behaviour=events)]
+        rows = Rows.of([events], ranges, self.store.keys)
+        async with self.turn:
+            await self.sums.apply(ranges, rows)
 
 
 class _Ours:
@@ -248,12 +261,7 @@ class _Ours:
             await self._apply(Range.holding(_CATALOGUE, start, catalogue=some))
 
     async def apply(self, events: Sequence[Behaviour]) -> None:
-        """Each lane takes its share of the events, chunk after chunk."""
-        await asyncio.gather(*(self._lane(lane, events[lane::LANES]) for lane in range(LANES)))
-
-    async def _lane(self, lane: int, events: Sequence[Behaviour]) -> None:
-        for start in range(0, len(events), self.chunk_records):
-            await self._chunk(lane, events[start : start + self.chunk_records])
+        await _in_lanes(events, self.chunk_records, lambda lane, _, some: self._chunk(lane, some))
 
     async def _chunk(self, lane: int, events: Sequence[Behaviour]) -> None:
         start = self._next[lane]

@@ -13,7 +13,7 @@ import typer
 
 from streamer.cli.options import Broker, Group, Redis
 from streamer.errors import ConfigurationError
-from streamer.interrupt import leave
+from streamer.interrupt import leave_after
 from streamer.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -131,8 +131,6 @@ def _start(broker: str | None, redis: str | None, group: str | None, **more: obj
 def _run_async(main: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
-    leaving = threading.Timer(CLOSE_SECONDS, lambda: leave(failure))
-    leaving.daemon = True
     failure: Exception | None = None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -141,5 +139,5 @@ def _run_async(main: Coroutine[Any, Any, None]) -> None:
             failure = error
             raise
         finally:
-            leaving.start()
+            leaving = leave_after(CLOSE_SECONDS, lambda: failure)
     leaving.cancel()

@@ -50,7 +50,7 @@ class Encoder:
             weights.folder / TOKENIZER,
             prefix=weights.prefix,
             max_tokens=weights.max_tokens,
-            languages=weights.languages,
+            reads_han=weights.reads("zh"),
         )
         tensors = load_tensors(weights)
         bundle = _sentiment(settings.model_store, weights)

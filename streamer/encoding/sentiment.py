@@ -81,14 +81,12 @@ def in_use(store: Path, fingerprint: str) -> Bundle | None:
         return load(folder)
     except BundleError as error:
         slot = bundles.slot("sentiment", fingerprint)
-        for name in pointer.line_of_descent(pointer.history(store), slot)[1:]:
-            try:
-                older = load(store / name)
-            except BundleError:
-                continue
-            log.error("%s; %s is in use, which was before it", error, name)
-            return older
-        raise
+        older = pointer.opened_before(store, slot, lambda name: load(store / name))
+        if older is None:
+            raise
+        name, bundle = older
+        log.error("%s; %s is in use, which was before it", error, name)
+        return bundle
 
 
 def load(folder: Path) -> Bundle:

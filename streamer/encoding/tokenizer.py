@@ -30,13 +30,11 @@ _UNKNOWN = ("[UNK]", "<unk>")
 class Tokenizer:
     """One encoder's tokenizer with its prefix and maximum length.
 
-    ``max_tokens`` counts the special tokens and the prefix too; ``languages`` are those that the
-    encoder reads, () for all. Raises ConfigurationError.
+    ``max_tokens`` counts the special tokens and the prefix too; ``reads_han`` says whether the encoder
+    understands Chinese. Raises ConfigurationError.
     """
 
-    def __init__(
-        self, file: Path, *, prefix: str, max_tokens: int, languages: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, file: Path, *, prefix: str, max_tokens: int, reads_han: bool = True) -> None:
         try:
             self._tokenizer = _Tokenizer.from_file(str(file))
         except Exception as error:  # it raises nothing narrower
@@ -44,7 +42,7 @@ class Tokenizer:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
         self._prefix = prefix
-        self._reads_han = not languages or "zh" in languages
+        self._reads_han = reads_han
         self._max_chars = max_tokens * CHARS_PER_TOKEN
         self._bare = len(self._tokenizer.encode(prefix).ids)
         self._unknown = {self._tokenizer.token_to_id(name) for name in _UNKNOWN}

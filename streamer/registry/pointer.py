@@ -14,16 +14,18 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
 from streamer.errors import BundleError
 from streamer.registry import disk
+
+T = TypeVar("T")
 
 ACTIVE = "ACTIVE"
 LOCK_SECONDS = 10.0
@@ -74,6 +76,15 @@ def in_use(store: Path) -> dict[str, str]:
 def line_of_descent(changes: list[Change], slot: str) -> list[str]:
     """The bundle in use for a slot, the one to go back to from it, and so on."""
     return [change.to for change in _standing(changes, slot)]
+
+
+def opened_before(store: Path, slot: str, opened: Callable[[str], T]) -> tuple[str, T] | None:
+    """Of the bundles that were in use before the one in use for a slot, the latest that can be
+    ``opened``, and its name; None where there is none."""
+    for name in line_of_descent(history(store), slot)[1:]:
+        with suppress(BundleError):
+            return name, opened(name)
+    return None
 
 
 def behind(changes: list[Change], slot: str, name: str) -> float:

@@ -21,6 +21,8 @@ call may touch any of them:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xxhash import xxh3_64_intdigest, xxh32_intdigest
 
 from streamer.state.remembered import Remembered
@@ -46,6 +48,11 @@ class Keys:
     def of(self, kind: str, name: str) -> str:
         """The key of one thing, e.g. ``of("i", item_id)``."""
         return f"{self.tags[self.shard[name]]}:{kind}:{name}"
+
+    def in_shard(self, kind: str, shard: int, names: Sequence[str]) -> list[str]:
+        """The keys of several things of one kind whose shard is known."""
+        prefix = f"{self.tags[shard]}:{kind}:"
+        return [prefix + name for name in names]
 
     def board(self, board: str) -> str:
         """The tag of a board's keys: a hash of its name, which may hold any character."""

@@ -113,20 +113,16 @@ class Store:
             [
                 (
                     *(self._kin, 1, self.keys.logs[call.shard], _pack(call.ranges)),
-                    *(_pack(self._keys("k", call.shard, call.ids)), call.heads),
+                    *(_pack(self.keys.in_shard("k", call.shard, call.ids)), call.heads),
                 )
                 for call in calls
             ]
         )
 
-    def _keys(self, kind: str, shard: int, names: Sequence[str]) -> list[str]:
-        prefix = f"{self.keys.tags[shard]}:{kind}:"
-        return [prefix + name for name in names]
-
     def _filled(self, call: ItemsCall) -> list[str | bytes]:
         """The keys of the items, each before its record."""
         filled: list[str | bytes] = [b""] * (2 * len(call.ids))
-        filled[::2] = self._keys("i", call.shard, call.ids)
+        filled[::2] = self.keys.in_shard("i", call.shard, call.ids)
         filled[1::2] = call.records
         return filled
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 
 import msgspec
 import numpy as np
@@ -18,7 +17,6 @@ from streamer.bench.peers.job import HALF_LIVES_SECONDS
 from streamer.events import Behaviour
 from streamer.state.batch import Range, by_shard
 from streamer.state.keys import Keys
-from streamer.state.layout import Layout
 from streamer.state.phases import Offsets, open_ranges, run_phase
 from streamer.state.records import next_etag
 from streamer.state.store import ItemsCall, RangeCall, Reply, Store
@@ -26,16 +24,11 @@ from streamer.state.store import ItemsCall, RangeCall, Reply, Store
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LAYOUT = Layout(
-    name="item",
-    schema=1,
-    least=(),
-    greatest=("last_time",),
-    sums=(),
-    decayed=tuple((s * log(2), ("events", "purchases", "value")) for s in HALF_LIVES_SECONDS),
-)
-STORED = np.dtype([("etag", "<u8"), ("schema", "<u2"), ("x", "<f8", (len(LAYOUT.fields),))])
-UNKNOWN = np.array([(0, LAYOUT.schema, np.zeros(len(LAYOUT.fields)))], STORED).tobytes()
+SIGNALS = ("events", "purchases", "value")
+_FIELDS = 1 + len(HALF_LIVES_SECONDS) * len(SIGNALS)
+STORED = np.dtype([("etag", "<u8"), ("x", "<f8", (_FIELDS,))])
+"""A record behind its etag: the time of its last event, and for each half-life the sums."""
+UNKNOWN = bytes(STORED.itemsize)
 MOST_AT_HAND = 200_000
 _LAST_TIME, _SUMS = 0, slice(1, None)
 _SECONDS = np.array(HALF_LIVES_SECONDS)

@@ -105,7 +105,7 @@ def test_a_review_in_a_language_that_the_encoder_does_not_know_is_refused(
 ) -> None:
     model, _ = taught
     file = taught[1].weights.folder / TOKENIZER
-    english = Tokenizer(file, prefix="", max_tokens=64, languages=("en",))
+    english = Tokenizer(file, prefix="", max_tokens=64, reads_han=False)
     with pytest.raises(BadEvent, match="Chinese"):
         explain(replace(model, tokenizer=english), "好 dress 好")
 
