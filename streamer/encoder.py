@@ -13,7 +13,7 @@ from streamer import metrics, wire
 from streamer.chunk import Chunk
 from streamer.encoding.service import EncodingService
 from streamer.errors import BadEvent
-from streamer.events import DeadLetter, Encoding, Text
+from streamer.events import DeadLetter, Encoding
 from streamer.faust_app import StreamerApp
 from streamer.outputs import Outputs
 from streamer.publish import Publisher
@@ -49,7 +49,7 @@ class EncoderWorker:
     async def _way(self, chunk: Chunk) -> None:
         read = wire.texts.read(chunk, self._limits)
         self._at_work.add(chunk)
-        answers = await asyncio.gather(*(self._encode(text) for text in read.events))
+        answers = await self._service.encode_many(read.events, progress=self._moved)
         self._at_work.remove(chunk)
         chunk.processed()
         refused = [
@@ -61,17 +61,11 @@ class EncoderWorker:
         await self._bury([*read.dead_letters, *refused])
         chunk.done()
 
-    async def _encode(self, text: Text) -> Encoding | BadEvent:
-        """Texts are answered in turn: with each the chunks behind it have moved as well, of which
+    def _moved(self, texts: int) -> None:
+        """Texts are answered in turn: with some the chunks behind them have moved as well, of which
         the last may take many minutes."""
-        answer: Encoding | BadEvent
-        try:
-            answer = await self._service.encode(text)
-        except BadEvent as bad:
-            answer = bad
         for chunk in self._at_work:
             chunk.moved()
-        return answer
 
     async def _bury(self, letters: list[DeadLetter]) -> None:
         for letter in letters:

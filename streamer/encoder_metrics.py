@@ -17,10 +17,12 @@ class PrometheusObserver:
     def prepared(self, *, texts: int, seconds: float) -> None:
         metrics.ENCODER_PREPARE_SECONDS.inc(seconds)
 
-    def answered(self, *, priority: Priority, outcome: Outcome, seconds: float) -> None:
+    def answered(self, *, priority: Priority, outcome: Outcome, texts: int, seconds: float) -> None:
         name = priority.name.lower()
-        metrics.ENCODED.labels(name, outcome).inc()
-        metrics.ENCODER_TEXT_SECONDS.labels(name).observe(seconds)
+        metrics.ENCODED.labels(name, outcome).inc(texts)
+        taken = metrics.ENCODER_TEXT_SECONDS.labels(name)
+        for _ in range(texts):
+            taken.observe(seconds)
 
     def waiting(self, *, texts: int) -> None:
         metrics.ENCODER_QUEUE.set(texts)

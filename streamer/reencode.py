@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from streamer.encoding.batcher import Priority
 from streamer.encoding.service import EncodingService
-from streamer.errors import BadEvent
 from streamer.events import Encoding, Text
 from streamer.intake import words
 from streamer.outputs import Outputs
@@ -53,17 +52,11 @@ class Reencoder:
         fingerprint = self.service.fingerprint
         lacking = {i: known for i, known in batch.items() if found.add(known, fingerprint)}
         texts = [text for item in lacking.items() if (text := _text(*item))]
-        answers = await asyncio.gather(*map(self._encode, texts))
-        encodings = [answer for answer in answers if answer]
+        answers = await self.service.encode_many(texts, priority=Priority.REENCODE)
+        # Of a text that this encoder can't read a dead letter was written when it came.
+        encodings = [answer for answer in answers if isinstance(answer, Encoding)]
         await self.send(encodings)
         return len(encodings)
-
-    async def _encode(self, text: Text) -> Encoding | None:
-        """None for a text that this encoder can't read; its dead letter was written when it came."""
-        try:
-            return await self.service.encode(text, priority=Priority.REENCODE)
-        except BadEvent:
-            return None
 
 
 def _text(item_id: str, known: Known) -> Text | None:

@@ -152,10 +152,10 @@ class Settings(BaseSettings):
         description="auto measures which is fastest; or part of a name, such as openvino or "
         "torch-cpu-bf16-2x1",
     )
-    encoder_batch_tokens: Count = Field(
-        1024,
-        description="tokens of one encoder batch: a new item waits for at most one, and a GPU "
-        "wants more",
+    encoder_batch_tokens: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="tokens of one encoder batch, and a new item waits for at most one; 0 takes 1,024 "
+        "on a CPU, 32,768 on a GPU",
     )
     encoder_deadline_seconds: Positive = Field(
         0.01, description="a lone text waits at most this long for company"

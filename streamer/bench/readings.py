@@ -13,7 +13,7 @@ from safetensors.numpy import save as tensors_as_bytes
 from streamer.encoding import sentiment
 from streamer.encoding.adapter import DOWN, UP
 from streamer.encoding.backends.torch_flat import load_tensors
-from streamer.encoding.encoder import Encoder
+from streamer.encoding.encoder import Encoder, batch_tokens
 from streamer.encoding.model import Model
 from streamer.encoding.weights import Weights
 from streamer.errors import StreamerError
@@ -121,7 +121,7 @@ def _models(settings: Settings, weights: Weights) -> list[Model]:
 def _read(model: Model, texts: list[str], settings: Settings) -> Vectors:
     tokens = model.tokenizer.tokenize([model.tokenizer.clean(text) for text in texts])
     readable = [each for each in tokens if each is not None]
-    size = max(1, settings.encoder_batch_tokens // 128)
+    size = max(1, batch_tokens(settings) // 128)
     parts = [readable[start : start + size] for start in range(0, len(readable), size)]
     read = [each for part in parts for each in model.encode(part, "review") if each]
     return np.stack([np.frombuffer(each.vector, "<i2") for each in read]).astype(np.float64)

@@ -2,12 +2,14 @@
 
 Every step is linear in the text's length, whatever the text: no pattern can backtrack across
 more than a bounded number of characters, and runs of combining marks, which make Unicode
-normalisation quadratic, are cut first.
+normalisation quadratic, are cut first. Most texts need little of it, and one thread cleans for all
+the others, so what is slow runs only where a quick look finds something to do.
 """
 
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -31,6 +33,7 @@ _SPACE = regex.compile(r"[\s\p{Cc}]++")
 _INVISIBLE = regex.compile(r"[\p{Cf}\p{Cs}\p{Co}\p{Cn}\u20E3\uFE00-\uFE0F\U0001F3FB-\U0001F3FF]++")
 _FLAG = regex.compile(r"([\U0001F1E6-\U0001F1FF])([\U0001F1E6-\U0001F1FF])")
 _FIRST_INDICATOR = 0x1F1E6
+_ANY_RUN = re.compile(rf"(.)\1{{{_MAX_RUN}}}", re.DOTALL)
 _RUN = regex.compile(rf"([^\d\s])\1{{{_MAX_RUN},}}+")
 _EMOJI = regex.compile(r"[\p{Emoji_Presentation}\p{Extended_Pictographic}--[\p{ASCII}]]", regex.V1)
 
@@ -51,14 +54,16 @@ def clean(text: str, max_chars: int, reads_emoji: Callable[[str], bool]) -> str:
     for _ in range(_ESCAPED_TIMES):
         if "&" in text:
             text = _without_markup(html.unescape(text))
-    text = _URL.sub(r"\1 ", text)
+    if "://" in text or "www." in text.lower():
+        text = _URL.sub(r"\1 ", text)
     if not text.isascii():
         text = _plain(text)[:limit]
-    text = _RUN.sub(lambda run: run[1] * _MAX_RUN, _SPACE.sub(" ", text))
+    text = _spaced(text)
+    if _ANY_RUN.search(text):
+        text = _RUN.sub(lambda run: run[1] * _MAX_RUN, text)
     if not text.isascii():
         text = _FLAG.sub(lambda flag: f" {_letter(flag[1])}{_letter(flag[2])} ", text)
-        text = _EMOJI.sub(lambda emoji: _spelt(emoji[0], reads_emoji), text)
-        text = _SPACE.sub(" ", text)
+        text = _spaced(_EMOJI.sub(lambda emoji: _spelt(emoji[0], reads_emoji), text))
     return cut(text.strip(), max_chars)
 
 
@@ -80,7 +85,12 @@ def _without_markup(text: str) -> str:
 
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", _MARKS.sub(r"\1", text))
-    return _INVISIBLE.sub("", _SPACE.sub(" ", text))
+    return _INVISIBLE.sub("", _spaced(text))
+
+
+def _spaced(text: str) -> str:
+    """With single spaces: no other space or control character can be printed."""
+    return text if text.isprintable() and "  " not in text else _SPACE.sub(" ", text)
 
 
 def _letter(indicator: str) -> str:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from streamer.encoding import adapter, probe, sentiment
@@ -21,6 +22,9 @@ from streamer.events import TextKind
 from streamer.settings import Settings
 
 log = logging.getLogger(__name__)
+
+CPU_TOKENS, GPU_TOKENS = 1024, 32768
+"""Tokens of a batch, unless told. Of small ones a GPU is done before a processor has told it what to do."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,12 @@ class Encoder:
             reads_han=weights.reads("zh"),
         )
         tensors = load_tensors(weights)
+        budget = batch_tokens(settings)
         bundle = _sentiment(settings.model_store, weights)
         recipe = choose(
             weights,
             settings.encoder,
-            settings.encoder_batch_tokens,
+            budget,
             cores(settings),
             settings.encoder_backend,
             settings.cache.expanduser(),
@@ -65,9 +70,9 @@ class Encoder:
         tensors = recipe.shared(tensors)
         backend = recipe.make(weights, tensors)
         plain = Model(weights.fingerprint, weights.dimensions, tokenizer, backend)
-        _warm(plain, settings.encoder_batch_tokens)
+        _warm(plain, budget)
         log.info("encoder %s on %s", weights.name, recipe.name)
-        found = cls(weights, recipe, tensors[WORDS], settings.encoder_batch_tokens, plain, plain)
+        found = cls(weights, recipe, tensors[WORDS], budget, plain, plain)
         return found.with_sentiment(bundle) if bundle else found
 
     @property
@@ -101,6 +106,12 @@ class Encoder:
 
     def model(self, kind: TextKind) -> Model:
         return self.description if kind == "description" else self.review
+
+
+def batch_tokens(settings: Settings) -> int:
+    """Tokens of one batch."""
+    usual = GPU_TOKENS if torch.cuda.is_available() else CPU_TOKENS
+    return settings.encoder_batch_tokens or usual
 
 
 def cores(settings: Settings) -> int:

@@ -25,8 +25,8 @@ class Observer(Protocol):
     def prepared(self, *, texts: int, seconds: float) -> None:
         """Texts that were cleaned, looked up and tokenised together."""
 
-    def answered(self, *, priority: Priority, outcome: Outcome, seconds: float) -> None:
-        """A text's result, this long after it was handed in."""
+    def answered(self, *, priority: Priority, outcome: Outcome, texts: int, seconds: float) -> None:
+        """Texts' results, this long after they were handed in."""
 
     def waiting(self, *, texts: int) -> None:
         """Texts now inside the service."""
@@ -49,7 +49,7 @@ class Silent:
     def prepared(self, *, texts: int, seconds: float) -> None:
         pass
 
-    def answered(self, *, priority: Priority, outcome: Outcome, seconds: float) -> None:
+    def answered(self, *, priority: Priority, outcome: Outcome, texts: int, seconds: float) -> None:
         pass
 
     def waiting(self, *, texts: int) -> None:

@@ -18,7 +18,7 @@ from streamer.encoding.forward import Result, forward
 from streamer.encoding.model import Model
 from streamer.encoding.observer import Observer
 from streamer.encoding.prepare import Prepared, prepare
-from streamer.encoding.work import Request, Work
+from streamer.encoding.work import Call, Request, Work
 from streamer.errors import BadEvent, Stalled, StreamerError
 
 PREPARE_TEXTS = 256
@@ -37,7 +37,7 @@ class Pipeline:
 
     ``limits`` shape the batches; a forward pass that takes longer than
     ``forward_timeout_seconds`` hangs, and breaks the pipeline: ``failure`` then says why, and
-    every request gets it.
+    every call gets it.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Pipeline:
         self._timeout = forward_timeout_seconds
         self._batcher, self._batching = Batcher[Work](limits), Lock()
         self._inbox = {priority: deque[Request]() for priority in Priority}
-        self._outstanding: set[Request] = set()
+        self._outstanding: set[Call] = set()
+        self._waiting = 0
         self._underway: dict[bytes, Work] = {}
         self._arrived, self._gathered = asyncio.Event(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,8 +89,8 @@ class Pipeline:
         task.add_done_callback(partial(self._ended, thread))
 
     async def stop(self) -> None:
-        """Lets running batches end, and what was answered reach the cache; requests that are left
-        are cancelled."""
+        """Lets running batches end, and what was answered reach the cache; calls that are left are
+        cancelled."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -97,23 +98,26 @@ class Pipeline:
         hung = isinstance(self.failure, Stalled)
         for thread in self._threads:
             await asyncio.to_thread(thread.shutdown, wait=not hung)
-        for request in list(self._outstanding):
-            request.future.cancel()
+        for call in list(self._outstanding):
+            call.future.cancel()
 
-    def submit(self, request: Request) -> None:
-        """The request's future will be done: answered, refused, failed or cancelled."""
+    def submit(self, call: Call, requests: Sequence[Request]) -> None:
+        """The call's future will be done: answered, failed or cancelled. ``requests`` are its texts, of
+        one priority."""
         if self._stopping:
-            request.future.cancel()
+            call.future.cancel()
             return
-        self._outstanding.add(request)
-        request.future.add_done_callback(partial(self._done, request))
-        self._inbox[request.priority].append(request)
-        self._observer.waiting(texts=len(self._outstanding))
+        self._outstanding.add(call)
+        self._waiting += call.texts
+        call.future.add_done_callback(partial(self._done, call))
+        self._inbox[requests[0].priority].extend(requests)
+        self._observer.waiting(texts=self._waiting)
         self._arrived.set()
 
-    def _done(self, request: Request, future: asyncio.Future[object]) -> None:
-        self._outstanding.discard(request)
-        self._observer.waiting(texts=len(self._outstanding))
+    def _done(self, call: Call, future: asyncio.Future[object]) -> None:
+        self._outstanding.discard(call)
+        self._waiting -= call.texts
+        self._observer.waiting(texts=self._waiting)
 
     async def _prepare(self, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
@@ -143,6 +147,7 @@ class Pipeline:
     def _gather(
         self, model: Model, requests: Sequence[Request], prepared: Sequence[Prepared]
     ) -> None:
+        fresh: list[Work] = []
         for request, result in zip(requests, prepared, strict=True):
             if isinstance(result, BadEvent):
                 request.refuse(result)
@@ -152,8 +157,10 @@ class Pipeline:
                 twin.requests.append(request)
             else:
                 self._underway[result.key] = result
-                with self._batching:
-                    self._batcher.add(LaneKey(result.priority, (model, result.kind)), result)
+                fresh.append(result)
+        with self._batching:
+            for work in fresh:
+                self._batcher.add(LaneKey(work.priority, (model, work.kind)), work)
         self._gathered.set()
 
     async def _forward(self, encoder: Encoder, thread: ThreadPoolExecutor) -> None:
@@ -236,10 +243,10 @@ class Pipeline:
         self._break(error)
 
     def _break(self, error: BaseException) -> None:
-        """Every request from now on gets this error."""
+        """Every call from now on gets this error."""
         if not isinstance(error, StreamerError):
             error = StreamerError(f"the encoder broke: {type(error).__name__}: {error}")
         self.failure = error
-        for request in list(self._outstanding):
-            if not request.future.done():
-                request.future.set_exception(error)
+        for call in list(self._outstanding):
+            if not call.future.done():
+                call.future.set_exception(error)

@@ -2,7 +2,7 @@
 
 A text passes these stages, which overlap:
 
-1. `encode` waits until its priority has room (that is the back-pressure) and joins the inbox.
+1. `encode_many` waits until its priority has room (that is the back-pressure) and joins the inbox.
 2. *Prepare*, on a thread: inboxes are emptied in order of priority; texts are cleaned, looked
    up in the cache, and tokenised, many at once.
 3. *Gather*, on the event loop: a text equal to one on its way joins it; the others wait in the
@@ -19,20 +19,29 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from streamer.encoding.batcher import Limits, Priority
 from streamer.encoding.cache import CACHE_SIZE, Cache, MemoryCache
 from streamer.encoding.encoder import Encoder
 from streamer.encoding.kernels import keep_few
-from streamer.encoding.observer import Observer, Silent
+from streamer.encoding.observer import Observer, Outcome, Silent
 from streamer.encoding.pipeline import Pipeline
-from streamer.encoding.work import Answer, Request
+from streamer.encoding.room import Room
+from streamer.encoding.work import Answer, Call, Request
 from streamer.errors import BadEvent
 from streamer.events import Encoding, Text
 from streamer.settings import Settings
 
 ROOM = 2048
-"""Texts of one priority inside the service; further callers of `encode` wait outside."""
+"""At least so many texts of one priority may be inside the service; further ones wait outside."""
+TOKENS_A_TEXT = 4
+"""Where batches are large there is room for a batch of texts as short as this."""
+
+CALL_TEXTS = 64
+"""Texts that are handed in and answered together. For each of them alone, tasks and futures would take
+longer than all the rest that Python does."""
 
 FORWARD_TIMEOUT_SECONDS = 120.0
 """A forward pass that takes longer hangs: no batch within a sane token budget takes a tenth."""
@@ -54,7 +63,8 @@ class EncodingService:
         forward_timeout_seconds: float = FORWARD_TIMEOUT_SECONDS,
     ) -> None:
         self._observer: Observer = observer or Silent()
-        self._room = {priority: asyncio.Semaphore(ROOM) for priority in Priority}
+        room = max(ROOM, batch_tokens // TOKENS_A_TEXT)
+        self._room = {priority: Room(room) for priority in Priority}
         self._batch_tokens, self._deadline = batch_tokens, deadline_seconds
         self._pipeline = Pipeline(
             encoder,
@@ -77,9 +87,10 @@ class EncodingService:
         Raises ConfigurationError, BundleError.
         """
         keep_few()
+        encoder = Encoder.open(settings)
         return cls(
-            Encoder.open(settings),
-            batch_tokens=settings.encoder_batch_tokens,
+            encoder,
+            batch_tokens=encoder.batch_tokens,
             deadline_seconds=settings.encoder_deadline_seconds,
             cache=cache,
             observer=observer,
@@ -118,35 +129,78 @@ class EncodingService:
         await self._pipeline.stop()
 
     async def encode(self, text: Text, *, priority: Priority | None = None) -> Encoding:
-        """The encoding of one text. Waits while the service is full.
+        """The encoding of one text. Raises BadEvent where there is none, and what `encode_many` does."""
+        (found,) = await self.encode_many([text], priority=priority)
+        if isinstance(found, BadEvent):
+            raise found
+        return found
 
-        Raises BadEvent for a text that can't be encoded; Stalled or ModelBroken when the
+    async def encode_many(
+        self,
+        texts: Sequence[Text],
+        *,
+        priority: Priority | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> list[Encoding | BadEvent]:
+        """The encoding of each text, or why there is none. Waits while the service is full.
+
+        ``progress`` is told, ever again, how many more are done. Raises Stalled or ModelBroken when the
         service is beyond repair, from then on for every text.
         """
-        chosen = _PRIORITIES[text.kind] if priority is None else priority
-        async with self._room[chosen]:
+        found: dict[int, Encoding | BadEvent] = {}
+
+        async def part(places: Sequence[int]) -> None:
+            some = [texts[place] for place in places]
+            chosen = _PRIORITIES[some[0].kind] if priority is None else priority
+            found.update(zip(places, await self._call(some, chosen), strict=True))
+            progress(len(places))
+
+        await asyncio.gather(*map(part, _parts(texts)))
+        return [found[place] for place in range(len(texts))]
+
+    async def _call(
+        self, texts: Sequence[Text], priority: Priority
+    ) -> Iterator[Encoding | BadEvent]:
+        """Texts of one kind."""
+        async with self._room[priority].of(len(texts)):
             if self._pipeline.failure:
                 raise self._pipeline.failure
             arrived = time.monotonic()
-            future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-            self._pipeline.submit(Request(text.text, text.kind, chosen, arrived, future))
-            try:
-                answer = await future
-            except BadEvent:
-                self._observer.answered(
-                    priority=chosen, outcome="refused", seconds=time.monotonic() - arrived
-                )
-                raise
-        self._observer.answered(
-            priority=chosen, outcome=answer.outcome, seconds=time.monotonic() - arrived
-        )
-        return _event(text, answer)
+            call = Call(asyncio.get_running_loop().create_future(), len(texts))
+            self._pipeline.submit(
+                call,
+                [
+                    Request(text.text, text.kind, priority, arrived, call, place)
+                    for place, text in enumerate(texts)
+                ],
+            )
+            answers = await call.future
+        seconds = time.monotonic() - arrived
+        for outcome, count in Counter(map(_outcome, answers)).items():
+            self._observer.answered(
+                priority=priority, outcome=outcome, texts=count, seconds=seconds
+            )
+        return map(_event, texts, answers)
 
     def _limits(self, encoder: Encoder) -> Limits:
         return Limits(self._batch_tokens, self._deadline, encoder.description.backend.padded)
 
 
-def _event(text: Text, answer: Answer) -> Encoding:
+def _parts(texts: Sequence[Text]) -> Iterator[list[int]]:
+    """The places of texts that make a call: some of one kind."""
+    for kind in _PRIORITIES:
+        places = [place for place, text in enumerate(texts) if text.kind == kind]
+        for start in range(0, len(places), CALL_TEXTS):
+            yield places[start : start + CALL_TEXTS]
+
+
+def _outcome(answer: Answer | BadEvent) -> Outcome:
+    return "refused" if isinstance(answer, BadEvent) else answer.outcome
+
+
+def _event(text: Text, answer: Answer | BadEvent) -> Encoding | BadEvent:
+    if isinstance(answer, BadEvent):
+        return answer
     return Encoding(
         item_id=text.item_id,
         kind=text.kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.encoding.batcher import Priority
 from streamer.encoding.cache import Encoded
@@ -24,22 +24,35 @@ class Answer:
 
 
 @dataclass(slots=True, eq=False)
+class Call:
+    """Texts that came together. ``future`` is what their caller awaits: all their answers, in order."""
+
+    future: asyncio.Future[list[Answer | BadEvent]]
+    texts: int
+    _answers: dict[int, Answer | BadEvent] = field(default_factory=dict)
+
+    def answered(self, place: int, answer: Answer | BadEvent) -> None:
+        self._answers[place] = answer
+        if len(self._answers) == self.texts and not self.future.done():
+            self.future.set_result([self._answers[i] for i in range(self.texts)])
+
+
+@dataclass(slots=True, eq=False)
 class Request:
-    """One call of `encode`: the raw text, and the future its caller awaits."""
+    """One raw text, and its place in the call it came with."""
 
     text: str
     kind: TextKind
     priority: Priority
     arrived: float
-    future: asyncio.Future[Answer]
+    call: Call
+    place: int
 
     def answer(self, encoded: Encoded, model: Model, outcome: Outcome) -> None:
-        if not self.future.done():
-            self.future.set_result(Answer(encoded, model.fingerprint, outcome))
+        self.call.answered(self.place, Answer(encoded, model.fingerprint, outcome))
 
     def refuse(self, bad: BadEvent) -> None:
-        if not self.future.done():
-            self.future.set_exception(BadEvent(bad.code, str(bad)))
+        self.call.answered(self.place, BadEvent(bad.code, str(bad)))
 
 
 @dataclass(slots=True, eq=False)

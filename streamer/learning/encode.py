@@ -7,34 +7,19 @@ from collections.abc import Callable, Sequence
 
 from streamer.encoding.batcher import Priority
 from streamer.encoding.service import EncodingService
-from streamer.errors import BadEvent
 from streamer.events import Encoding, Text
 from streamer.settings import Settings
-
-AT_ONCE = 1000
 
 
 async def _encode(
     service: EncodingService, texts: Sequence[Text], progress: Callable[[int], None]
 ) -> list[Encoding]:
     await service.start()
-    found: list[Encoding] = []
     try:
-        for start in range(0, len(texts), AT_ONCE):
-            some = texts[start : start + AT_ONCE]
-            answers = await asyncio.gather(
-                *(service.encode(text, priority=Priority.REENCODE) for text in some),
-                return_exceptions=True,
-            )
-            for answer in answers:
-                if isinstance(answer, Encoding):
-                    found.append(answer)
-                elif not isinstance(answer, BadEvent):
-                    raise answer
-            progress(len(some))
+        answers = await service.encode_many(texts, priority=Priority.REENCODE, progress=progress)
     finally:
         await service.stop()
-    return found
+    return [answer for answer in answers if isinstance(answer, Encoding)]
 
 
 def encode(

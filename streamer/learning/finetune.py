@@ -70,7 +70,7 @@ def finetune(settings: Settings, seed: int, steps: Steps) -> Tuned:
     """
     encoder = Encoder.open(settings)
     sets = sources(encoder.weights, seed)
-    learnt = frozen(encoder, sets, settings.encoder_batch_tokens, steps)
+    learnt = frozen(encoder, sets, encoder.batch_tokens, steps)
     return finish(settings, encoder.weights, sets, learnt, {}, seed, steps)
 
 

@@ -106,7 +106,7 @@ def adapt(
     encoder = Encoder.open(settings)
     read = _descriptions(data, of, encoder)
     tunable = _tuned(encoder, read, options, run, watch, say, resume=resume)
-    budget = settings.encoder_batch_tokens
+    budget = encoder.batch_tokens
     vectors = read.vectors(tunable.backend(), encoder.weights.dimensions, budget)
     train, test = (each.where(np.isin(each.item, list(vectors))) for each in (data, of.test))
     given = Given(train, test, of.found.words, seed=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ from streamer.wire import pack
 from tests.support.chunks import chunk_of
 from tests.unit.encoding.fakes import text
 
+ENCODING = Encoding(item_id="i", kind="review", text_id="t", fingerprint="f", vector=b"", time=1.0)
+
 
 class InTurn:
     """A service that answers one text after the other, each when it is told to."""
@@ -22,13 +25,15 @@ class InTurn:
     def __init__(self) -> None:
         self.asked: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
 
-    async def encode(self, text: Text) -> Encoding:
-        answered = asyncio.get_running_loop().create_future()
-        await self.asked.put(answered)
-        await answered
-        return Encoding(
-            item_id="i", kind="review", text_id="t", fingerprint="f", vector=b"", time=1.0
-        )
+    async def encode_many(
+        self, texts: Sequence[Text], progress: Callable[[int], None]
+    ) -> list[Encoding]:
+        for _ in texts:
+            answered = asyncio.get_running_loop().create_future()
+            await self.asked.put(answered)
+            await answered
+            progress(1)
+        return [ENCODING] * len(texts)
 
     async def answer(self) -> None:
         (await self.asked.get()).set_result(None)

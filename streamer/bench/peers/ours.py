@@ -132,7 +132,8 @@ async def _saturate(service: EncodingService, texts: list[Text], stop: asyncio.E
 
 
 async def _all(service: EncodingService, texts: list[Text]) -> list[Encoding]:
-    return await asyncio.gather(*map(service.encode, texts))
+    found = await service.encode_many(texts)
+    return [answer for answer in found if isinstance(answer, Encoding)]
 
 
 def _text(content: str, place: int) -> Text:

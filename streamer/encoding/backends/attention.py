@@ -53,13 +53,13 @@ def plan(lengths: Sequence[int], heads: int, device: torch.device) -> list[Group
 
 def _bounds(lengths: Sequence[int], heads: int, padding: int, scores: int) -> Iterator[int]:
     """Where each group begins, and the end."""
-    first = 0
+    first = tokens = 0
     for place, length in enumerate(lengths):
-        texts = place - first + 1
-        wasted = texts * length - sum(lengths[first : place + 1])
+        texts, tokens = place - first + 1, tokens + length
+        wasted = texts * length - tokens
         if place > first and (wasted > padding or texts * heads * length**2 > scores):
             yield first
-            first = place
+            first, tokens = place, length
     yield first
     yield len(lengths)
 

@@ -36,6 +36,7 @@ def reads_none(emoji: str) -> bool:
         ("10000000 units", "10000000 units"),
         ("哈哈哈哈哈哈好", "哈哈哈好"),
         ("see https://www.shop.example/a?b=c#d now", "see shop.example now"),
+        ("HTTPS://Shop.Example/a and WWW.shop.example/b", "Shop.Example and shop.example"),
         ("看 www.taobao.com/x吧，很好", "看 taobao.com 吧,很好"),
         ("a lone \ud83d surrogate", "a lone surrogate"),
         ("made in 🇨🇳!", "made in CN !"),
@@ -73,6 +74,7 @@ def test_whatever_comes_in_the_result_is_short_clean_and_encodable(raw: str, lim
     result = clean(raw, limit, reads_none)
     assert len(result) <= limit
     assert result == result.strip()
+    assert "  " not in result
     result.encode()
     assert not any(unicodedata.category(char) in {"Cc", "Cs"} for char in result)
 

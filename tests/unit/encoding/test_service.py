@@ -58,6 +58,21 @@ def test_each_text_gets_its_own_vector_whatever_its_batch() -> None:
         assert (encoding.text_id, encoding.fingerprint) == (content, "fake")
 
 
+def test_many_at_once_come_back_in_order_with_what_is_wrong_with_each() -> None:
+    mine = service(CountingBackend())
+    contents = ["<p></p>" if i % 7 == 0 else f"text {i}" for i in range(300)]
+    kinds = ["review" if i % 3 else "description" for i in range(300)]
+    done: list[int] = []
+    found = run(mine, mine.encode_many(list(map(text, contents, kinds)), progress=done.append))
+    for content, kind, each in zip(contents, kinds, found, strict=True):
+        if isinstance(each, BadEvent):
+            assert (content, each.code) == ("<p></p>", "empty-text")
+        else:
+            assert (each.text_id, each.kind) == (content, kind)
+    assert sum(done) == 300
+    assert len(done) > 2
+
+
 def test_equal_texts_are_encoded_once() -> None:
     backend = CountingBackend()
     mine = service(backend)
