@@ -16,6 +16,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterError,
     MasterDownError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
@@ -34,11 +35,13 @@ TRANSIENT = (
     BusyLoadingError,
     ClusterError,
     MasterDownError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,
 )
-"""Errors of a server that is starting, full, failing over, handing over keys or out of reach."""
+"""Errors of a server that is starting, full, failing over, handing over keys or out of reach. One
+that has forgotten a script again, though it was just loaded, is failing over."""
 
 _REFUSAL = re.compile(r"\b(BUSY|MISCONF|NOREPLICAS|OOM) ")
 """A script runs for too long, or nothing may be written: a snapshot has failed, there are too few

@@ -143,3 +143,34 @@ def test_what_was_refused_is_applied_once_and_whole(own_redis: str, refusal: Ref
             assert await boards.size("all") == len(NAMES)
 
     asyncio.run(run())
+
+
+def test_scripts_may_be_forgotten_as_often_as_one_likes(
+    own_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by SCRIPT FLUSH right behind each of ten loads, or where fail-over follows fail-over."""
+
+    async def run() -> None:
+        async with connected(Settings(redis=own_redis)) as client:
+            load, left = client.script_load, iter(range(10))
+
+            async def load_in_vain(text: str) -> None:
+                await load(text)
+                if next(left, None) is not None:
+                    await client.script_flush()
+
+            monkeypatch.setattr(client, "script_load", load_in_vain)
+            store = fresh_store(client)
+            boards = Boards(client, store.keys)
+            await begin(store, {(CATALOGUE, 0): 20})
+            await client.script_flush()
+            await patiently(lambda: Worker(store).catalogue(CATALOGUE, 0, 0, ITEMS))
+            assert next(left, None) is None
+            await assert_state(store, reference.shop(ITEMS, [], [], log=CATALOGUE))
+            left = iter(range(3))
+            await client.script_flush()
+            await patiently(lambda: boards.file({"all": [Filing(NAMES[0], 1.0, START, 0.5)]}))
+            assert next(left, None) is None
+            assert await boards.size("all") == 1
+
+    asyncio.run(run())
