@@ -25,7 +25,6 @@ OWN = "encoder.json"
 
 DEFAULT_MAX_TOKENS = 256
 _OR_UNPACK = ", or delete the folder if it is one of STREAMER_CACHE"
-CACHE = Path("~/.cache/streamer")
 
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -87,14 +86,14 @@ class Weights:
         return not self.languages or language in self.languages
 
 
-def resolve(encoder: str, cache: Path = CACHE) -> Weights:
+def resolve(encoder: str, cache: Path) -> Weights:
     """The encoder's weights, converted into ``cache`` or downloaded first where that is needed.
 
     Raises ConfigurationError (DependencyMissing where a package is needed).
     """
     if encoder in _NAMED:
         named = _NAMED[encoder]
-        return read(encoder, named.folder(cache.expanduser()), named.languages)
+        return read(encoder, named.folder(cache), named.languages)
     folder = Path(os.path.expanduser(encoder))
     if os.path.isdir(folder):
         return read(folder.absolute().name, folder)

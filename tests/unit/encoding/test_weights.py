@@ -98,6 +98,19 @@ def test_a_name_of_nothing_is_refused(
         resolve(name, tmp_path)
 
 
+def test_who_has_no_home_is_told_to_set_a_cache(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("STREAMER_CACHE", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(ConfigurationError, match=r"STREAMER_CACHE is ~/\.cache/streamer: .* HOME"):
+        opened(folder)
+
+
 def test_no_text_is_longer_than_the_table_of_positions(folder: Path) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 4096}))
     model = opened(folder).description
