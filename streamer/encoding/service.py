@@ -6,7 +6,8 @@ A text passes these stages, which overlap:
 2. *Prepare*, on a thread: inboxes are emptied in order of priority; texts are cleaned, looked
    up in the cache, and tokenised, many at once.
 3. *Gather*, on the event loop: a text equal to one on its way joins it; the others wait in the
-   `Batcher` until enough have come together, or the deadline has passed.
+   `Batcher` until enough have come together, or the deadline has passed. Texts that everyone has
+   cancelled go no further.
 4. *Forward*, on one thread per stream of the backend: the model encodes a batch. A batch that
    fails is cut in two; a text that fails alone raises BadEvent to its callers.
 5. Results go to the cache and to everyone who waits for them.
@@ -118,7 +119,8 @@ class EncodingService:
         await self._pipeline.stop()
 
     async def encode(self, text: Text, *, priority: Priority | None = None) -> Encoding:
-        """The encoding of one text. Waits while the service is full.
+        """The encoding of one text. Waits while the service is full. Who cancels is not counted, nor
+        is the text encoded unless it is on its way through the model or others wait for it.
 
         Raises BadEvent for a text that can't be encoded; Stalled or ModelBroken when the
         service is beyond repair, from then on for every text.
