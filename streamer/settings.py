@@ -186,6 +186,16 @@ class Settings(BaseSettings):
         return self.user_retention_days * 86400.0
 
     @property
+    def cache_folder(self) -> Path:
+        """``cache`` with its ~ written out. Raises ConfigurationError where nobody has a home."""
+        try:
+            return self.cache.expanduser()
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"STREAMER_CACHE is {self.cache}: {error} Set it to a folder, or set HOME"
+            ) from None
+
+    @property
     def encoder_group(self) -> str:
         """The consumer group of the encoders, which read nothing but texts."""
         return f"{self.group}-encoder"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from streamer import failpoint, metrics
 from streamer.assess import Assessor
+from streamer.broker import log_ends
 from streamer.chunk import Chunk
 from streamer.clock import StreamClock
 from streamer.faust_app import StreamerApp
@@ -71,7 +73,8 @@ class Worker:
         kept = [replace(e, phases=phases[e.topic]) for e in extents if e.topic in phases]
         starts = await from_committed([e for e in extents if e.topic not in phases])
         logs = (await self.app.topic_ids(set(phases))).values()
-        behind = await patiently(lambda: open_logs(self.store, kept, self._if_empty, logs))
+        ends = partial(log_ends, self.settings.broker)
+        behind = await patiently(lambda: open_logs(self.store, kept, self._if_empty, logs, ends))
         self._if_empty = "stop"
         for extent in kept:
             told = extent.earliest if extent.committed is None else extent.committed

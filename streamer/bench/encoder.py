@@ -56,7 +56,7 @@ def run(settings: Settings, plan: Plan, say: Say) -> Results:
     parameters = {**asdict(plan), "infinity": bool(plan.infinity), "only": sorted(plan.only)}
     parameters["kafka"] = plan.kafka.name if plan.kafka else "embedded"
     results = Results("bench encoder", {**parameters, "threads": threads})
-    weights = resolve(settings.encoder, settings.cache)
+    weights = resolve(settings.encoder, settings.cache_folder)
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name:
         place = Place(Path(name), weights, settings, threads)
         _side_by_side(place, plan, results, say)

@@ -91,7 +91,7 @@ class Swap:
 def run(settings: Settings, plan: Plan, say: Say) -> Results:
     """Changes the sentiment as often as told. Raises DependencyMissing, StreamerError."""
     results = Results("bench swap-encoder", {"encoder": settings.encoder, **asdict(plan)})
-    weights = resolve(settings.encoder, settings.cache)
+    weights = resolve(settings.encoder, settings.cache_folder)
     with tempfile.TemporaryDirectory(prefix="streamer-bench-") as name:
         folder = Path(name)
         store = taking_turns(folder / "models", settings.model_store, weights)

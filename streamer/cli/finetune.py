@@ -108,11 +108,19 @@ def finetune(
     if study and on is On.REVIEWS:
         raise ConfigurationError("a study is about launches: add --on launches")
     if method is Method.FROZEN:
+        if resume:
+            raise ConfigurationError(
+                "a head on a frozen encoder is learnt in one go and has no checkpoint: leave out "
+                "--resume, or name its --method"
+            )
         _head(on, seed, results, report)
         return
+    from streamer.learning import checkpoints
     from streamer.learning.tunable import Method as Tuning
     from streamer.learning.tuning import TuneOptions
 
+    if resume:
+        checkpoints.expect(run)
     options = TuneOptions(
         *(Tuning(method.value), epochs, rate, rank, batch_tokens),
         *(accumulate, patience),

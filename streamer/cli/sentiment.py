@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamer.cli.options import AsJson
-from streamer.errors import BadEvent, ConfigurationError
+from streamer.errors import BadEvent, CheckFailed, ConfigurationError
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def sentiment(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell how content reviews sound, and which words say so."""
+    """Tell how content reviews sound, and which words say so.
+
+    With --json an object a text, in their order; one that can't be judged has an error.
+    """
     from streamer.encoding.encoder import Encoder
     from streamer.encoding.explain import explain
 
@@ -46,17 +49,30 @@ def sentiment(
             "make one with: streamer finetune"
         )
     console = Console()
+    judged = wrong = 0
     for text in texts or _lines(sys.stdin.buffer):
         try:
             found = explain(model, text)
         except BadEvent as bad:
-            typer.echo(f"{bad}", err=True)
+            wrong += 1
+            _tell(text, bad, as_json=as_json)
             continue
+        judged += 1
         if as_json:
             typer.echo(json.dumps(asdict(found), ensure_ascii=False))
         else:
             console.print(f"P(positive) {found.probability:.3f}", end="  ", highlight=False)
             show(found, console)
+    if wrong:
+        raise CheckFailed(f"{wrong} of {judged + wrong} texts can't be judged; see above")
+
+
+def _tell(text: str, bad: BadEvent, *, as_json: bool) -> None:
+    if as_json:
+        told = {"text": text, "code": bad.code, "error": str(bad)}
+        typer.echo(json.dumps(told, ensure_ascii=False).encode(errors="replace"))
+    else:
+        typer.echo(str(bad), err=True)
 
 
 def _lines(lines: Iterable[bytes]) -> Iterator[str]:

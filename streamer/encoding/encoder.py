@@ -49,7 +49,7 @@ class Encoder:
     @classmethod
     def open(cls, settings: Settings) -> Encoder:
         """Loads, measures and warms up; takes seconds. Raises ConfigurationError, BundleError."""
-        weights = resolve(settings.encoder, settings.cache)
+        weights = resolve(settings.encoder, settings.cache_folder)
         tokenizer = Tokenizer(
             weights.folder / TOKENIZER,
             prefix=weights.prefix,
@@ -65,7 +65,7 @@ class Encoder:
             budget,
             cores(settings),
             settings.encoder_backend,
-            settings.cache.expanduser(),
+            settings.cache_folder,
         )
         tensors = recipe.shared(tensors)
         backend = recipe.make(weights, tensors)

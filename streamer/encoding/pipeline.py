@@ -139,7 +139,9 @@ class Pipeline:
         requests: list[Request] = []
         for _, box in sorted(self._inbox.items()):
             while box and len(requests) < PREPARE_TEXTS:
-                requests.append(box.popleft())
+                request = box.popleft()
+                if not request.call.future.done():
+                    requests.append(request)
         if not any(self._inbox.values()):
             self._arrived.clear()
         return requests
@@ -147,21 +149,26 @@ class Pipeline:
     def _gather(
         self, model: Model, requests: Sequence[Request], prepared: Sequence[Prepared]
     ) -> None:
-        fresh: list[Work] = []
+        fresh: list[tuple[Request, Work]] = []
         for request, result in zip(requests, prepared, strict=True):
             if isinstance(result, BadEvent):
                 request.refuse(result)
             elif isinstance(result, Encoded):
                 request.answer(result, model, "cached")
-            elif (twin := self._underway.get(result.key)) and twin.priority <= result.priority:
-                twin.requests.append(request)
             else:
-                self._underway[result.key] = result
-                fresh.append(result)
+                fresh.append((request, result))
         with self._batching:
-            for work in fresh:
-                self._batcher.add(LaneKey(work.priority, (model, work.kind)), work)
+            for request, work in fresh:
+                self._add(request, work)
         self._gathered.set()
+
+    def _add(self, request: Request, work: Work) -> None:
+        twin = self._underway.get(work.key)
+        if twin and twin.priority <= work.priority:
+            twin.requests.append(request)
+        else:
+            self._underway[work.key] = work
+            self._batcher.add(LaneKey(work.priority, (work.model, work.kind)), work)
 
     async def _forward(self, encoder: Encoder, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
@@ -191,8 +198,20 @@ class Pipeline:
 
     def _ready_batch(self) -> list[Work] | None:
         with self._batching:
-            taken = self._batcher.take(time.monotonic())
-        return taken[1] if taken else None
+            while taken := self._batcher.take(time.monotonic()):
+                if batch := self._wanted(taken[1]):
+                    return batch
+        return None
+
+    def _wanted(self, batch: Sequence[Work]) -> list[Work]:
+        """Without the texts that everyone has cancelled. Who asks for one again begins anew."""
+        wanted = []
+        for work in batch:
+            if work.waiting():
+                wanted.append(work)
+            elif self._underway.get(work.key) is work:
+                del self._underway[work.key]
+        return wanted
 
     async def _next_batch(self) -> list[Work]:
         while (batch := self._ready_batch()) is None:

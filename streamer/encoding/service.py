@@ -6,7 +6,8 @@ A text passes these stages, which overlap:
 2. *Prepare*, on a thread: inboxes are emptied in order of priority; texts are cleaned, looked
    up in the cache, and tokenised, many at once.
 3. *Gather*, on the event loop: a text equal to one on its way joins it; the others wait in the
-   `Batcher` until enough have come together, or the deadline has passed.
+   `Batcher` until enough have come together, or the deadline has passed. Texts that everyone has
+   cancelled go no further.
 4. *Forward*, on one thread per stream of the backend: the model encodes a batch. A batch that
    fails is cut in two; a text that fails alone raises BadEvent to its callers.
 5. Results go to the cache and to everyone who waits for them.
@@ -144,8 +145,10 @@ class EncodingService:
     ) -> list[Encoding | BadEvent]:
         """The encoding of each text, or why there is none. Waits while the service is full.
 
-        ``progress`` is told, ever again, how many more are done. Raises Stalled or ModelBroken when the
-        service is beyond repair, from then on for every text.
+        Who cancels is not counted, nor are the texts encoded unless they are on their way through the
+        model or others wait for them. ``progress`` is told, ever again, how many more are done.
+
+        Raises Stalled or ModelBroken when the service is beyond repair, from then on for every text.
         """
         found: dict[int, Encoding | BadEvent] = {}
 

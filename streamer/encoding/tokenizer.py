@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as _Tokenizer
 
 from streamer.encoding.clean import clean
 from streamer.encoding.weights import damaged
+from streamer.errors import ConfigurationError
 
 Tokens = NDArray[np.int32]
 
@@ -40,11 +41,16 @@ class Tokenizer:
         except Exception as error:  # it raises nothing narrower
             raise damaged(file, error) from None
         self._tokenizer.no_padding()
+        self._bare = len(self._tokenizer.encode(prefix).ids)
+        if self._bare >= max_tokens:
+            raise ConfigurationError(
+                f"the encoder in {file.parent} leaves no room for a text in its {max_tokens} "
+                "tokens: correct max_seq_length or max_tokens there"
+            )
         self._tokenizer.enable_truncation(max_tokens)
         self._prefix = prefix
         self._reads_han = reads_han
         self._max_chars = max_tokens * CHARS_PER_TOKEN
-        self._bare = len(self._tokenizer.encode(prefix).ids)
         self._unknown = {self._tokenizer.token_to_id(name) for name in _UNKNOWN}
         self.reads_emoji = lru_cache(4096)(self._reads)
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+
+import msgspec
 
 from streamer.errors import ConfigurationError, DependencyMissing
 
@@ -23,7 +25,38 @@ OWN = "encoder.json"
 
 DEFAULT_MAX_TOKENS = 256
 _OR_UNPACK = ", or delete the folder if it is one of STREAMER_CACHE"
-CACHE = Path("~/.cache/streamer")
+
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Config(msgspec.Struct):
+    """What is read of config.json, whose tensors may still contradict it."""
+
+    model_type: str = ""
+    hidden_act: str = ""
+    hidden_size: _Count = 1
+    num_hidden_layers: _Count = 1
+    num_attention_heads: _Count = 1
+    layer_norm_eps: float = 0.0
+    max_position_embeddings: _Count | None = None
+    pad_token_id: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class _Length(msgspec.Struct):
+    max_seq_length: _Count | None = None
+
+
+class _Prompts(msgspec.Struct):
+    prompts: dict[str, str] | None = None
+    default_prompt_name: str | None = None
+
+
+class _Own(msgspec.Struct):
+    pooling: str | None = None
+    prefix: str = ""
+    max_tokens: _Count | None = None
+    languages: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +86,14 @@ class Weights:
         return not self.languages or language in self.languages
 
 
-def resolve(encoder: str, cache: Path = CACHE) -> Weights:
+def resolve(encoder: str, cache: Path) -> Weights:
     """The encoder's weights, converted into ``cache`` or downloaded first where that is needed.
 
     Raises ConfigurationError (DependencyMissing where a package is needed).
     """
     if encoder in _NAMED:
         named = _NAMED[encoder]
-        return read(encoder, named.folder(cache.expanduser()), named.languages)
+        return read(encoder, named.folder(cache), named.languages)
     folder = Path(os.path.expanduser(encoder))
     if os.path.isdir(folder):
         return read(folder.absolute().name, folder)
@@ -75,8 +108,8 @@ def read(name: str, folder: Path, languages: tuple[str, ...] = ()) -> Weights:
                 f"encoder {name} has no {needed} in {folder}: save it with safetensors and a fast "
                 f"tokenizer{_OR_UNPACK}"
             )
-    config = _json(folder / "config.json")
-    own = _json(folder / OWN)
+    config = _json(folder / "config.json", _Config)
+    own = _json(folder / OWN, _Own)
     pooling = own.get("pooling") or _pooling(folder)
     if pooling not in get_args(Pooling):
         raise ConfigurationError(f"encoder {name} pools by {pooling}; mean and cls are known")
@@ -159,15 +192,14 @@ def _pooling(folder: Path) -> str:
 
 def _max_tokens(folder: Path, config: dict[str, Any]) -> int:
     """What the encoder asks for, as far as its table of positions goes."""
-    wanted: int = (
-        _json(folder / "sentence_bert_config.json").get("max_seq_length") or DEFAULT_MAX_TOKENS
-    )
+    own = _json(folder / "sentence_bert_config.json", _Length)
+    wanted: int = own.get("max_seq_length") or DEFAULT_MAX_TOKENS
     positions: int | None = config.get("max_position_embeddings")
     return min(wanted, positions - first_position(config)) if positions else wanted
 
 
 def _prefix(folder: Path) -> str:
-    prompts = _json(folder / "config_sentence_transformers.json")
+    prompts = _json(folder / "config_sentence_transformers.json", _Prompts)
     name = prompts.get("default_prompt_name")
     prefix: str = (prompts.get("prompts") or {}).get(name, "") if name else ""
     return prefix
@@ -182,11 +214,17 @@ def _fingerprint(folder: Path, how: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _json(file: Path, form: type[msgspec.Struct] | None = None) -> dict[str, Any]:
+    """What a file says, {} where there is none; those fields that the form has are as it says."""
     try:
         found = json.loads(file.read_text()) if file.exists() else {}
     except ValueError as error:
         raise damaged(file, error) from None
     if not isinstance(found, dict):
         raise damaged(file, ValueError("no JSON object"))
+    if form:
+        try:
+            msgspec.convert(found, form)
+        except msgspec.ValidationError as error:
+            raise damaged(file, error) from None
     return found

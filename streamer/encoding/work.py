@@ -75,13 +75,14 @@ class Work:
     def length(self) -> int:
         return len(self.tokens)
 
+    def waiting(self) -> list[Request]:
+        """Those who asked and have not cancelled."""
+        return [request for request in self.requests if not request.call.future.done()]
+
     def settle(self, result: Encoded | BadEvent) -> None:
-        """Tells everyone who asked."""
-        first, *others = self.requests
-        if isinstance(result, BadEvent):
-            for request in self.requests:
+        """Tells everyone who waits."""
+        for place, request in enumerate(self.waiting()):
+            if isinstance(result, BadEvent):
                 request.refuse(result)
-            return
-        first.answer(result, self.model, "encoded")
-        for request in others:
-            request.answer(result, self.model, "joined")
+            else:
+                request.answer(result, self.model, "joined" if place else "encoded")

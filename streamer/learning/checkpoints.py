@@ -33,6 +33,15 @@ def save(folder: Path, identity: str, state: dict[str, Any]) -> None:
     making.replace(folder / FILE)
 
 
+def expect(folder: Path) -> None:
+    """Raises ConfigurationError where the folder has no checkpoint."""
+    if not (folder / FILE).exists():
+        raise ConfigurationError(
+            f"{folder} has no {FILE} to go on from: give --run the folder of the run that was cut "
+            "short, or begin anew without --resume"
+        )
+
+
 def load(folder: Path, identity: str) -> dict[str, Any] | None:
     """The folder's checkpoint; None where it has none. It is one's own file, and is trusted as
     such. Raises ConfigurationError where it is of other work or can't be read."""

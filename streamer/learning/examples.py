@@ -79,7 +79,7 @@ def examples(settings: Settings, study: Study, steps: Steps) -> tuple[Dataset, O
 
 
 def _reader(settings: Settings, found: Survey, steps: Steps) -> Reader:
-    weights = resolve(settings.encoder, settings.cache)
+    weights = resolve(settings.encoder, settings.cache_folder)
     read = sentiment_bundle(settings, 0, steps) if found.learns_reviews else None
     return Reader(weights.fingerprint, weights.dimensions, read)
 
@@ -103,7 +103,7 @@ def looks(
     ``ages`` must tell by their repr when they are. ``encoded`` gives the encodings of the log's
     texts, where they are needed.
     """
-    cache = settings.cache.expanduser()
+    cache = settings.cache_folder
     path = cache / f"looks-{_key(study, ages, reader)}.npz"
     if path.exists():
         return Looks.load(path)

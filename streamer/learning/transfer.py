@@ -64,7 +64,7 @@ def sentiment_bundle(settings: Settings, seed: int, steps: Steps) -> Path:
     """The folder of the encoder's sentiment bundle, trained first where there is none. Raises
     ConfigurationError, DependencyMissing, BundleError."""
     found = sentiment.find(
-        settings.model_store, resolve(settings.encoder, settings.cache).fingerprint
+        settings.model_store, resolve(settings.encoder, settings.cache_folder).fingerprint
     )
     return found or finetune(settings, seed, steps).folder
 

@@ -7,8 +7,8 @@ beginning but a loss, and is never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import structlog
@@ -72,29 +72,43 @@ class Birth:
     logs: frozenset[str]
 
 
+Ends = Callable[[list[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
+"""Asks the broker where partitions end at that moment."""
+
+
 async def open_logs(
-    store: Store, extents: list[Extent], if_empty: IfEmpty = "stop", others: Iterable[str] = ()
+    store: Store,
+    extents: list[Extent],
+    if_empty: IfEmpty = "stop",
+    others: Iterable[str] = (),
+    ends: Ends | None = None,
 ) -> dict[tuple[str, int], int]:
     """Makes the store ready for the partitions. ``others`` are the ids of logs that there are as
-    well: a store that is born now has met them, too.
+    well: a store that is born now has met them, too. Where partitions may grow and be applied by
+    somebody else meanwhile, ``ends`` asks for their ends once more.
 
     Returns by (topic, partition) the offset to read from: where the shard that is furthest behind
     stands. Raises StoreEmpty, StoreMismatch, EventsExpired, WatermarkAhead.
     """
     await _begin_logs(store, extents, await _ensure_born(store, extents, if_empty, others))
-    return await positions(store, extents)
-
-
-async def positions(store: Store, extents: list[Extent]) -> dict[tuple[str, int], int]:
-    """The offset to read each partition from, by (topic, partition).
-
-    Raises EventsExpired, WatermarkAhead, StoreEmpty.
-    """
     stands = await standing(store, [Log(e.topic, e.partition, e.log, e.phases) for e in extents])
+    if ends:
+        extents = await _grown(extents, stands, ends)
     return {
         (extent.topic, extent.partition): _checked(extent, *stand)
         for extent, stand in zip(extents, stands, strict=True)
     }
+
+
+async def _grown(
+    extents: list[Extent], stands: Sequence[tuple[int, int]], ends: Ends
+) -> list[Extent]:
+    """The extents; of those that seem to end before what is applied, the end as it is now. What was
+    applied before we looked was in the log by then, so one that still ends before it has lost it."""
+    pairs = zip(extents, stands, strict=True)
+    passed = [(e.topic, e.partition) for e, (_, ahead) in pairs if ahead > e.end]
+    now = await ends(passed) if passed else {}
+    return [replace(e, end=now.get((e.topic, e.partition), e.end)) for e in extents]
 
 
 async def standing(store: Store, logs: Sequence[Log]) -> list[tuple[int, int]]:

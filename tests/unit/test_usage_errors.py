@@ -21,6 +21,8 @@ from streamer.cli import main
         (["demo", "--report", "/dev/null/report.json"], "nothing can be written to"),
         (["train", "--run", "/dev/null"], "nothing can be written to /dev/null"),
         (["finetune", "--run", "/dev/null/run"], "nothing can be written to /dev/null/run"),
+        (["finetune", "--resume"], "leave out --resume"),
+        (["finetune", "--method", "lora", "--resume", "--run", "r"], "r has no checkpoint.pt"),
         (["tune", "--output", "/dev/null/tuned.json"], "nothing can be written to"),
         (["tune", "--storage", "/dev/null/tune.sqlite"], "nothing can be written to"),
         (["evaluate", "--folder", "/dev/null/page"], "nothing can be written to"),

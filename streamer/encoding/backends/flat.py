@@ -59,6 +59,11 @@ class Shape:
             raise ConfigurationError(f"the encoder's config.json has no {', '.join(missing)}")
         if config["hidden_act"] not in ACTIVATIONS:
             raise ConfigurationError(f"activation {config['hidden_act']} can't be run packed")
+        if config["hidden_size"] % config["num_attention_heads"]:
+            raise ConfigurationError(
+                "the encoder's config.json shares hidden_size {hidden_size} among "
+                "num_attention_heads {num_attention_heads}: correct it".format(**config)
+            )
         return cls(
             layers=config["num_hidden_layers"],
             heads=config["num_attention_heads"],

@@ -17,6 +17,12 @@ from streamer.encoding.tokenizer import Tokens
 from streamer.encoding.weights import TENSORS, WORDS, Weights, damaged
 from streamer.errors import ConfigurationError
 
+_SIZES = (
+    (WORDS, 1, "hidden_size"),
+    ("embeddings.position_embeddings.weight", 0, "max_position_embeddings"),
+)
+"""Tensors, and what the configuration calls their sizes."""
+
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -112,4 +118,9 @@ def load_tensors(weights: Weights) -> dict[str, Tensor]:
     found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     if WORDS not in found:
         raise ConfigurationError(f"encoder {weights.name} is no BERT: it has no tensor {WORDS}")
+    for tensor, axis, name in _SIZES:
+        said, size = weights.config.get(name), found[tensor].shape[axis] if tensor in found else 0
+        if size and said and said != size:
+            wrong = ValueError(f"{name} is {said}, but {size} in {TENSORS}")
+            raise damaged(weights.folder / "config.json", wrong)
     return found

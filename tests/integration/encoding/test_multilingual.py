@@ -15,8 +15,9 @@ from streamer.encoding.backends.torch_flat import TorchFlat, load_tensors
 from streamer.encoding.container import parse
 from streamer.encoding.projection import normalised
 from streamer.encoding.tokenizer import Tokenizer, Tokens
-from streamer.encoding.weights import CACHE, TOKENIZER, Weights, resolve
+from streamer.encoding.weights import TOKENIZER, Weights, resolve
 from streamer.learning.reviews import chinese, clothing, labelled
+from streamer.settings import Settings
 
 MIN_COSINE = 0.999
 MOST_TOKENS = 250
@@ -25,7 +26,7 @@ MOST_TOKENS = 250
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return resolve("e5-multilingual", CACHE.expanduser())
+    return resolve("e5-multilingual", Settings().cache_folder)
 
 
 @pytest.fixture(scope="module")

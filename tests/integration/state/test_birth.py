@@ -15,7 +15,7 @@ from streamer.errors import EventsExpired, StoreEmpty, StoreMismatch, WatermarkA
 from streamer.settings import Settings
 from streamer.state.birth import SCHEMAS, Extent, IfEmpty, open_logs
 from streamer.state.connection import connected
-from streamer.state.keys import Keys
+from streamer.state.keys import Keys, watermark
 from streamer.state.store import Store
 from streamer.topology import NEW_ITEMS, USER_BEHAVIOUR
 from streamer.worker import Worker
@@ -166,6 +166,42 @@ def test_a_worker_that_has_committed_nothing_gives_birth_for_none_that_have(
             await open_logs(store, [extent(1, 60)], "stop")
 
     on_a_fresh_store(redis_url, work)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_somebody_applies_while_a_worker_asks_is_no_loss(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, *, lost: bool
+) -> None:
+    """The log grows after its end was asked for, and a zombie applies what came before the worker
+    looks how far the state is."""
+    settings = Settings(redis=redis_url, group=f"group-{uuid.uuid4().hex[:8]}", shards=1)
+    topic = settings.topic(USER_BEHAVIOUR.name)
+
+    async def log_ends(broker: str, places: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        assert places == [(topic, 1)]
+        return {(topic, 1): 100 if lost else 110}
+
+    async def topic_ids(topics: set[str]) -> dict[str, str]:
+        return dict.fromkeys(topics, LOG)
+
+    async def run() -> int:
+        app: Any = SimpleNamespace(producer=None, topic_ids=topic_ids)
+        worker = Worker(app, settings)
+        try:
+            extents = [Extent(topic, partition, LOG, 100, 3, 100) for partition in (0, 1)]
+            await open_logs(worker.store, extents, "from-now")
+            field = watermark("i", LOG, 1)
+            await worker.client.hset(worker.store.keys.logs[0], field, "105")
+            return (await worker.start_offsets(extents))[topic, 1][1]
+        finally:
+            await worker.close()
+
+    monkeypatch.setattr("streamer.worker.log_ends", log_ends)
+    if lost:
+        with pytest.raises(WatermarkAhead, match=r"up to offset 105, .* log ends at 100"):
+            asyncio.run(run())
+    else:
+        assert asyncio.run(run()) == 100
 
 
 def test_a_log_that_lacks_what_the_state_needs_or_has_counted_is_refused(redis_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import pytest
 from streamer.encoding.batcher import Priority
 from streamer.encoding.cache import Encoded, MemoryCache
 from streamer.encoding.forward import ModelBroken
+from streamer.encoding.observer import Outcome, Silent
 from streamer.encoding.projection import description_bytes, normalised
 from streamer.encoding.sentiment import Head
 from streamer.encoding.service import ROOM, EncodingService
@@ -254,6 +256,57 @@ def test_callers_beyond_its_room_wait_outside() -> None:
         return inside
 
     assert run(mine, work()) <= ROOM
+
+
+class Counting(Silent):
+    """Counts texts by what became of them, and those of forward passes."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.computed = self.inside = 0
+
+    def answered(self, *, priority: Priority, outcome: Outcome, texts: int, seconds: float) -> None:
+        self.outcomes[outcome] += texts
+
+    def batch(self, *, texts: int, tokens: int, computed: int, seconds: float) -> None:
+        self.computed += texts
+
+    def waiting(self, *, texts: int) -> None:
+        self.inside = texts
+
+
+def test_what_everyone_has_cancelled_is_not_encoded() -> None:
+    backend, entered, released = held_up()
+    counting = Counting()
+    mine = service(backend, observer=counting)
+
+    async def queued(texts: int) -> None:
+        async def so() -> bool:
+            return len(mine._pipeline._batcher) == texts
+
+        await until(so, f"{texts} texts wait for a batch")
+
+    async def work() -> None:
+        first = asyncio.create_task(mine.encode(text("first")))
+        await asyncio.to_thread(entered.wait, 10)
+        given_up = [asyncio.create_task(mine.encode(text(f"t{i}"))) for i in range(100)]
+        by_one = asyncio.create_task(mine.encode(text("by one")))
+        await queued(101)
+        kept = asyncio.create_task(mine.encode(text("by one")))
+        unprepared = asyncio.create_task(mine.encode(text("unprepared")))
+        await asyncio.sleep(0.01)
+        for task in (*given_up, by_one, unprepared):
+            task.cancel()
+        await asyncio.sleep(0.05)
+        assert counting.inside == 2
+        released.set()
+        await asyncio.gather(first, kept)
+        await mine.encode(text("t7"))
+
+    run(mine, work())
+    assert sorted(backend.texts) == ["by one", "first", "t7"]
+    assert counting.outcomes == {"encoded": 3}
+    assert counting.computed == 3
 
 
 def test_a_stop_ends_also_those_who_wait_outside_and_who_come_later() -> None:
