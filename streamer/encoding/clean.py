@@ -27,7 +27,20 @@ _WORD_CHARS = 24
 _ELEMENT = regex.compile(r"(?is)<(script|style)\b[^<>]{0,200}>(?:(?!<\1\b|</\1).)*+</\1\s*>")
 _COMMENT = regex.compile(r"(?s)<!--(?:(?!<!--|-->).)*+-->")
 _TAG = regex.compile(r"</?[A-Za-z][^<>]{0,500}>")
-_URL = regex.compile(r"(?i)\b(?:https?://|www\.)(?:www\.)?([a-z0-9.-]{1,80})[!-~]{0,2000}")
+_LABEL = r"[\p{L}\p{M}\p{N}-]{1,63}+"
+_LETTER = r"[[\p{L}\p{M}]--\p{ASCII}]"
+_UNSPACED = r"\p{Han}\p{Hira}\p{Kana}\p{Hang}\p{Thai}\p{Lao}\p{Khmr}\p{Mymr}"
+"""Scripts whose letters may begin what a sentence goes on with right behind a host."""
+_URL = regex.compile(
+    rf"""(?x)(?i:(?<![a-z0-9_])(?:https?://|www\.)(?:www\.)?)(?|
+        (?= [A-Za-z0-9-]{{0,63}}+ {_LETTER}
+        |   [A-Za-z0-9.-]{{0,80}}+ (?:[{_LETTER}--[{_UNSPACED}]] | (?<=\.){_LETTER}) )
+        ({_LABEL}(?:\.{_LABEL}){{1,8}}+) (?:[/?\#:][!-~\p{{L}}\p{{M}}\p{{N}}]{{0,2000}}+)?
+    |   ([A-Za-z0-9.-]{{1,80}}) [!-~]{{0,2000}}
+    )""",
+    regex.V1,
+)
+"""An address, and its host; one that is not ASCII has at least two labels."""
 _MARKS = regex.compile(rf"(\p{{M}}{{{_MAX_MARKS}}})\p{{M}}++")
 _SPACE = regex.compile(r"[\s\p{Cc}]++")
 _INVISIBLE = regex.compile(r"[\p{Cf}\p{Cs}\p{Co}\p{Cn}\u20E3\uFE00-\uFE0F\U0001F3FB-\U0001F3FF]++")

@@ -38,6 +38,15 @@ def reads_none(emoji: str) -> bool:
         ("see https://www.shop.example/a?b=c#d now", "see shop.example now"),
         ("HTTPS://Shop.Example/a and WWW.shop.example/b", "Shop.Example and shop.example"),
         ("看 www.taobao.com/x吧，很好", "看 taobao.com 吧,很好"),
+        ("看 https://例子.测试/路径?a=好#b 吧", "看 例子.测试 吧"),
+        ("看https://www.例子.测试，很好", "看例子.测试 ,很好"),
+        ("http://shop.例子.中国:8080/x 好", "shop.例子.中国 好"),
+        ("siehe https://München.example/Straße?ä=1.", "siehe München.example"),
+        ("siehe www.shop.köln.example/x und", "siehe shop.köln.example und"),
+        ("смотри http://магазин.рф/платье сама", "смотри магазин.рф сама"),
+        ("去 www.taobao.com很好.下次再来", "去 taobao.com 很好.下次再来"),
+        ("www.naver.com에서 샀다", "naver.com 에서 샀다"),
+        ("www.好看 www.taobao看看", "www.好看 taobao 看看"),
         ("a lone \ud83d surrogate", "a lone surrogate"),
         ("made in 🇨🇳!", "made in CN !"),
         ("5️⃣ stars", "5 stars"),
@@ -81,7 +90,10 @@ def test_whatever_comes_in_the_result_is_short_clean_and_encodable(raw: str, lim
 
 @pytest.mark.parametrize(
     "piece",
-    ["<a", "<!--", "<script>", "</script", "&", "a\u0301", "\u0301\u0316", "http://", "www.", "ﷺ"],
+    [
+        *("<a", "<!--", "<script>", "</script", "&", "a\u0301", "\u0301\u0316", "ﷺ"),
+        *("http://", "www.", "www.é", "www.好.", "http://x.é/", "www.é-é.", "www.a.好/好"),
+    ],
 )
 def test_hostile_repeats_stay_linear(piece: str) -> None:
     """Quadratic work on these would take minutes, and the suite with it."""
