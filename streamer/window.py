@@ -185,7 +185,16 @@ class Window:
 
     async def _places(self, item_id: str, known: Known) -> dict[str, int | None]:
         boards = boards_of(known.facts) if known.facts else ()
-        return {board: await self.boards.rank(board, item_id) for board in boards}
+        return {board: await self._place(board, item_id) for board in boards}
+
+    async def _place(self, board: str, item_id: str) -> int | None:
+        """Where the board shows the item, or its place behind those that it shows; None where it is
+        not to be listed."""
+        decision = await self.board(board)
+        lines = decision.lines if decision else []
+        shown = next((line.rank for line in lines if line.item_id == item_id), None)
+        place = None if shown else await self.boards.rank(board, item_id)
+        return max(len(lines) + 1, place) if place else shown
 
 
 @asynccontextmanager

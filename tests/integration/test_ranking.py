@@ -25,6 +25,7 @@ from streamer.settings import Settings
 from streamer.state.boards import Boards, Filing
 from streamer.state.connection import connected
 from streamer.state.store import Store
+from streamer.window import Window
 from tests.support.chunks import chunk_of
 from tests.support.histories import START, Worker, begin, fresh_store
 
@@ -64,16 +65,22 @@ class Shelf:
         self.publisher = FailingPublisher()
 
     def ranker(self) -> Ranker:
-        clock = StreamClock(monotonic=lambda: 0.0)
-        clock.advance(START + 3600.0)
-        judge = Judge(active(Path(__file__).parents[2] / "model_store"))
         worker = SimpleNamespace(
             settings=Settings(snapshot_every_changes=100),
             boards=self.boards,
-            assess=Assessor(self.store, judge, clock, 2**20),
+            assess=self._assess(),
             publisher=self.publisher,
         )
         return Ranker(cast(Any, worker))
+
+    def window(self) -> Window:
+        return Window(self._assess(), self.boards, Settings().launch_window_days)
+
+    def _assess(self) -> Assessor:
+        clock = StreamClock(monotonic=lambda: 0.0)
+        clock.advance(START + 3600.0)
+        judge = Judge(active(Path(__file__).parents[2] / "model_store"))
+        return Assessor(self.store, judge, clock, 2**20)
 
     async def file(self, *names: str, score: float | None = 0.5) -> None:
         await self.boards.file({BOARD: [Filing(name, 1.0, START, score) for name in names]})
@@ -232,5 +239,25 @@ def test_of_filings_the_one_stands_that_knows_more(
         for version, time, score in filings:
             await shelf.boards.file({BOARD: [Filing("a", version, START + time, score)]})
         assert await shelf.boards.candidates(BOARD, 9) == [("a", stands)]
+
+    play(scenario)
+
+
+def test_an_item_is_told_to_stand_where_its_board_shows_it(play: Callable[..., None]) -> None:
+    """Candidates stand by the scores with which they were filed, a board by those of its decision."""
+
+    async def scenario(shelf: Shelf) -> None:
+        async def places() -> dict[str, int | None]:
+            window = shelf.window()
+            items = {name: await window.item(name) for name in "abc"}
+            return {name: item["boards"][BOARD] for name, item in items.items() if item}
+
+        await shelf.file("a", score=0.1)
+        await shelf.file("b", score=0.2)
+        assert await places() == {"a": 2, "b": 1, "c": None}
+        await shelf.ranker().decide(BOARD)
+        assert await places() == {"a": 1, "b": 2, "c": None}
+        await shelf.file("c", score=0.9)
+        assert await places() == {"a": 1, "b": 2, "c": 3}
 
     play(scenario)
