@@ -13,11 +13,11 @@ from streamer import broker
 from streamer.embedded import free_port, valkey
 from streamer.registry import bundles
 from streamer.settings import Settings
-from streamer.topology import ITEM_SCORES, TOPICS
-from tests.support.logs import read
-from tests.support.processes import call, own_group, said, wait_until
+from streamer.topology import ITEM_SCORES, NEW_ITEMS, TOPICS, USER_BEHAVIOUR
+from tests.support.logs import read, write
+from tests.support.processes import call, own_group, running, said, wait_until
 from tests.support.settling import behind
-from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop
+from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop, listing, purchase
 
 FAVOURITE = SCARVES[-1]
 BOUGHT = ITEMS.index(FAVOURITE)
@@ -203,16 +203,41 @@ def test_doctor_finds_missing_topics(shop: Shop) -> None:
     assert line == "topics: missing: nowhere  → run: streamer topics --create"
 
 
+def test_doctor_counts_what_waits_where_nothing_was_committed_yet(
+    broker_address: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = own_group(broker_address, redis_url)
+    with running(settings, tmp_path, "worker"):
+        asyncio.run(write(settings, NEW_ITEMS.name, [listing("mug")], partition=0))
+        wait_until(lambda: broker.committed(settings.broker, settings.group) != {}, "committed")
+    for topic, record in ((NEW_ITEMS, listing("cup")), (USER_BEHAVIOUR, purchase("mug"))):
+        asyncio.run(write(settings, topic.name, [record] * 2, partition=1))
+    done = call(settings, tmp_path, "doctor")
+    assert "✓ lag: 4 records wait, most at " in done.stdout
+
+
+def test_doctor_finds_an_empty_redis_behind_a_group_that_has_committed(
+    shop: Shop, tmp_path: Path
+) -> None:
+    wait_until(lambda: not asyncio.run(behind(shop.settings)), "everything committed")
+    child, url = valkey(tmp_path)
+    with child:
+        line = broken(shop.settings, shop.folder, STREAMER_REDIS=url)
+    assert line.startswith(f"state: Redis knows nothing of what group {shop.settings.group} has")
+    assert line.endswith("start workers with --rebuild or --from-now")
+
+
 def test_doctor_finds_another_shard_count(shop: Shop) -> None:
     line = broken(shop.settings, shop.folder, STREAMER_SHARDS="8")
     assert line == ("state: was born with 4 shards, the settings say 8  → set STREAMER_SHARDS=4")
 
 
-def test_doctor_finds_a_redis_that_may_drop_counts(shop: Shop, tmp_path: Path) -> None:
+def test_doctor_finds_a_redis_that_may_drop_counts(broker_address: str, tmp_path: Path) -> None:
     child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url)
     with child, redis.Redis.from_url(url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
-        line = broken(shop.settings, shop.folder, STREAMER_REDIS=url)
+        line = broken(settings, tmp_path)
     assert line.startswith("eviction: maxmemory-policy allkeys-lru")
     assert line.endswith("set maxmemory-policy noeviction")
 
