@@ -253,3 +253,12 @@ def test_a_taken_port_is_one_line(shop: Shop, tmp_path: Path) -> None:
     assert done.returncode == 2
     port = shop.settings.web_port
     assert done.stderr.splitlines()[-1].startswith(f"error: port {port} can't be used")
+
+
+def test_a_taken_port_of_a_status_is_one_line(shop: Shop, tmp_path: Path) -> None:
+    port = str(shop.worker_port)
+    done = call(shop.settings, tmp_path, "worker", STREAMER_METRICS_PORT=port)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: 127.0.0.1:{port} can't be used for health and metrics")
+    assert "Traceback" not in done.stderr
