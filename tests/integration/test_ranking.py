@@ -15,6 +15,7 @@ import pytest
 
 from streamer.assess import Assessor
 from streamer.clock import StreamClock
+from streamer.draw import draw
 from streamer.errors import BrokerUnavailable
 from streamer.events import LaunchRank, NewItem
 from streamer.judge import Judge
@@ -24,6 +25,7 @@ from streamer.registry import active
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Filing
 from streamer.state.connection import connected
+from streamer.state.line import TITLE_CHARS
 from streamer.state.store import Store
 from streamer.window import Window
 from tests.support.chunks import chunk_of
@@ -239,6 +241,22 @@ def test_of_filings_the_one_stands_that_knows_more(
         for version, time, score in filings:
             await shelf.boards.file({BOARD: [Filing("a", version, START + time, score)]})
         assert await shelf.boards.candidates(BOARD, 9) == [("a", stands)]
+
+    play(scenario)
+
+
+def test_a_board_and_a_drawn_list_hold_the_beginning_of_a_title(play: Callable[..., None]) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        endless = msgspec.structs.replace(ITEMS[0], title="杯" * 100_000, time=START + 1.0)
+        await begin(shelf.store, {("more items", 0): 1})
+        await Worker(shelf.store).catalogue("more items", 0, 0, [endless])
+        await shelf.file("a", "b")
+        await shelf.ranker().decide(BOARD)
+        decision, _ = await shelf.boards.decision(BOARD)
+        assert decision
+        drawn = await draw(shelf.window(), BOARD, 2)
+        for lines in (decision.lines, drawn.lines):
+            assert {line.title for line in lines} == {"杯" * TITLE_CHARS, "b"}
 
     play(scenario)
 
