@@ -104,6 +104,7 @@ async def _redis(settings: Settings) -> list[Finding]:
             Finding("Redis", "ok", f"{without_password(settings.redis)} answers, {version}")
         )
         found.append(_eviction(str(info.get("maxmemory_policy"))))
+        found.append(_memory(int(info["used_memory"]), int(info.get("maxmemory", 0))))
         found.append(_durable(bool(int(info.get("aof_enabled", 0)))))
         born = await client.hgetall(Keys(settings.group, settings.shards).birth)
         found.append(_born(settings, born))
@@ -119,6 +120,16 @@ def _eviction(policy: str) -> Finding:
         f"maxmemory-policy {policy} lets Redis drop counts in silence",
         "set maxmemory-policy noeviction",
     )
+
+
+def _memory(used_bytes: int, limit_bytes: int) -> Finding:
+    told = f"{used_bytes / 2**20:.0f} MiB in use"
+    if not limit_bytes:
+        return Finding("memory", "ok", told)
+    told += f" of {limit_bytes / 2**20:.0f}"
+    if used_bytes < limit_bytes:
+        return Finding("memory", "ok", told)
+    return Finding("memory", "wrong", f"{told}: Redis takes no writes", "raise its maxmemory")
 
 
 def _durable(append_only: bool) -> Finding:

@@ -11,7 +11,9 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterError,
     MasterDownError,
+    OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
     TryAgainError,
 )
 
@@ -27,10 +29,14 @@ TRANSIENT = (
     BusyLoadingError,
     ClusterError,
     MasterDownError,
+    OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,
 )
-"""Errors of a server that is starting, failing over, handing over keys or out of reach."""
+"""Errors of a server that is starting, full, failing over, handing over keys or out of reach."""
+_WRITES_REFUSED = ("MISCONF", "NOREPLICAS")
+"""Errors of one that takes no writes, as its disk is full or its replicas are away. A script is
+refused as a whole, at its first write."""
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 2.0
 
@@ -56,8 +62,16 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except TRANSIENT as error:
+        except (*TRANSIENT, ResponseError) as error:
+            if not _passes(error):
+                raise
             metrics.RETRIES.inc()
-            log.warning("Redis does not answer; trying again", error=str(error), seconds=pause)
+            log.warning(
+                "Redis does not answer or refuses; trying again", error=str(error), seconds=pause
+            )
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, TRANSIENT) or any(word in str(error) for word in _WRITES_REFUSED)
