@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,15 @@ from streamer.registry import bundles
 from streamer.settings import Settings
 from streamer.topology import ITEM_SCORES, NEW_ITEMS, TOPICS, USER_BEHAVIOUR
 from tests.support.logs import read, write
-from tests.support.processes import call, own_group, running, said, wait_until
+from tests.support.processes import (
+    HARD_LIMIT_SECONDS,
+    call,
+    environment,
+    own_group,
+    running,
+    said,
+    wait_until,
+)
 from tests.support.settling import behind
 from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop, listing, purchase
 
@@ -160,6 +171,26 @@ def test_topics_creates_what_is_missing(broker_address: str, tmp_path: Path) -> 
     assert {topic.partitions for topic in found.values()} == {3}
     again = call(settings, tmp_path, "topics", "--create")
     assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_watched_board_whose_redis_goes_ends_in_one_line(
+    broker_address: str, tmp_path: Path
+) -> None:
+    child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url)
+    command = [sys.executable, "-m", "streamer", "rank", "--watch"]
+    given = {**os.environ, **environment(settings)}
+    with (
+        child,
+        redis.Redis.from_url(url) as client,
+        subprocess.Popen(command, env=given, stderr=subprocess.PIPE, text=True) as watching,
+    ):
+        wait_until(lambda: "cmdstat_hgetall" in client.info("commandstats"), "a look at the board")
+        child.kill()
+        _, told = watching.communicate(timeout=HARD_LIMIT_SECONDS)
+    assert watching.returncode == 4
+    (line,) = told.splitlines()
+    assert line.startswith("error: Redis at ")
 
 
 def test_doctor_finds_nothing_wrong_with_a_running_shop(shop: Shop) -> None:
