@@ -21,6 +21,7 @@ from streamer.patience import once
 from streamer.registry import Bundle, active
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
+from streamer.state.birth import check_readable
 from streamer.state.boards import Boards, Decision
 from streamer.state.connection import connected
 from streamer.state.features import FEATURES, Features, features, launch_times
@@ -201,12 +202,13 @@ class Window:
 async def open_window(settings: Settings, judge: Judge | None = None) -> AsyncIterator[Window]:
     """A window on the settings' group, which scores by the bundle in use if by no other judge.
 
-    Raises RedisUnavailable, BundleError.
+    Raises RedisUnavailable, StoreMismatch, BundleError.
     """
     judge = judge or Judge(active(settings.model_store))
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client:
         store = Store(client, keys, settings.user_retention_seconds)
+        await check_readable(store)
         assess = Assessor(store, judge, StreamClock(), settings.item_cache_max_bytes, once)
         yield Window(assess, Boards(client, keys), settings.launch_window_days)
 

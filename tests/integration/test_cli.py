@@ -310,6 +310,8 @@ def test_doctor_finds_a_damaged_model(shop: Shop, tmp_path: Path, damage: str) -
         (["topics"], {"STREAMER_BROKER": "127.0.0.1:1"}, 3, "Kafka at 127.0.0.1:1 does not answer"),
         (["item", "a"], {"STREAMER_REDIS": "redis://127.0.0.1:1/0"}, 4, "set STREAMER_REDIS"),
         (["item", "a"], {"STREAMER_SHARDS": "many"}, 2, "STREAMER_SHARDS: "),
+        (["item", MUGS[0]], {"STREAMER_SHARDS": "8"}, 5, "set STREAMER_SHARDS=4"),
+        (["web"], {"STREAMER_SHARDS": "8", "STREAMER_WEB_PORT": "0"}, 5, "set STREAMER_SHARDS=4"),
         (["item", "a"], {"STREAMER_MODEL_STORE": "/nowhere"}, 7, "make one with: streamer train"),
         (["demo", "--speed", "fast"], {}, 2, "--speed is a number above 0 or max, not 'fast'"),
     ],
