@@ -94,8 +94,8 @@ def _insisting(broker: str, ask: Callable[[], T]) -> T:
         except KafkaError as error:
             if not error.retriable or time.monotonic() >= give_up:
                 raise BrokerUnavailable(
-                    f"Kafka at {broker} does not tell what topics there are ({error}); see that "
-                    "it is well and that we may describe and read our topics"
+                    f"Kafka at {broker} does not tell of topics and groups ({error}); see that "
+                    "it is well and that we may describe and read ours"
                 ) from None
         time.sleep(PAUSE_SECONDS)
 
@@ -134,6 +134,14 @@ def _create(
         pass
     except KafkaError as error:
         raise BrokerUnavailable(f"could not create topic {new.name}: {error}") from None
+
+
+def committed(broker: str, group: str) -> dict[tuple[str, int], int]:
+    """The offsets that a group has committed, by topic and partition. Raises BrokerUnavailable."""
+    with administrator(broker) as admin:
+        found: Any = _insisting(broker, lambda: admin.list_group_offsets({group: None}))
+    offsets = (found.get(group) or {}).items()
+    return {(at.topic, at.partition): told.offset for at, told in offsets if told.offset >= 0}
 
 
 async def log_ends(

@@ -5,7 +5,7 @@ A letter that was sent again gets a tombstone under its key, so that it is liste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -48,19 +48,23 @@ def place_of(letter: DeadLetter) -> Place:
     return Place(letter.topic, letter.partition, letter.offset)
 
 
-def waiting(settings: Settings) -> list[DeadLetter]:
-    """The letters that were not sent again, oldest first. Raises BrokerUnavailable."""
+def waiting(settings: Settings, odd: Callable[[Place], None]) -> list[DeadLetter]:
+    """The letters that were not sent again, oldest first; ``odd`` is told of each record that is
+    none. Raises BrokerUnavailable."""
     letters: dict[bytes, DeadLetter] = {}
     for record in everything(settings.broker, settings.topic(DEAD_LETTERS.name)):
         if record.value is None:
             letters.pop(record.key, None)
-        else:
+            continue
+        try:
             letters[record.key] = _read(record.value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            odd(Place(record.topic, record.partition, record.offset))
     return sorted(letters.values(), key=lambda letter: letter.time)
 
 
 def replay(settings: Settings, letters: Iterable[DeadLetter]) -> Iterator[tuple[DeadLetter, str]]:
-    """Sends letters to their topics again, whole. Yields each with what became of it.
+    """Sends letters to where they came from again, whole. Yields each with what became of it.
 
     Raises BrokerUnavailable.
     """
@@ -81,7 +85,9 @@ def _send_again(settings: Settings, producer: KafkaProducer, letter: DeadLetter)
     if whole is None:
         return "lost: only its beginning was kept, and its topic does not retain it any more"
     key, value = whole
-    producer.send(letter.topic, key=key, value=value).get(timeout=30)
+    there = letter.partition in producer.partitions_for(letter.topic)
+    partition = letter.partition if there else None
+    producer.send(letter.topic, value, key, partition=partition).get(timeout=30)
     topic = settings.topic(DEAD_LETTERS.name)
     producer.send(topic, key=str(place_of(letter)).encode(), value=None).get(timeout=30)
     return "sent again"

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from kafka import TopicPartition
-
 from streamer import broker, registry
-from streamer.errors import StreamerError
+from streamer.errors import BrokerUnavailable, StreamerError
+from streamer.records import log_starts
 from streamer.registry import listing, pointer
 from streamer.settings import Settings
 from streamer.state.connection import connected, without_password
 from streamer.state.keys import Keys
-from streamer.topology import TOPICS
+from streamer.topology import (
+    BOARD_CHANGES,
+    ENCODINGS,
+    NEW_ITEMS,
+    TEXTS,
+    TOPICS,
+    USER_BEHAVIOUR,
+)
 
 Verdict = Literal["ok", "warning", "wrong"]
+_WORKERS, _ENCODERS = (NEW_ITEMS, USER_BEHAVIOUR, ENCODINGS, BOARD_CHANGES), (TEXTS,)
 _DEFAULT_KEY = Settings.model_fields["user_key"].default.get_secret_value()
 
 
@@ -59,26 +67,30 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("topics", "ok", f"all {len(topics)} exist")
     there = [t for t in topics.values() if t.exists]
-    yield _lag("lag", settings, settings.group, there, "start: streamer run")
-    advice = "start: streamer encoder"
-    yield _lag("encoder's lag", settings, settings.encoder_group, there, advice)
+    for subject, group, topics_read, advice in (
+        ("lag", settings.group, _WORKERS, "start: streamer run"),
+        ("encoder's lag", settings.encoder_group, _ENCODERS, "start: streamer encoder"),
+    ):
+        names = {settings.topic(topic.name) for topic in topics_read}
+        read = [topic for topic in there if topic.name in names]
+        yield _lag(subject, settings.broker, group, read, advice)
 
 
 def _lag(
-    subject: str, settings: Settings, group: str, topics: list[broker.Described], advice: str
+    subject: str, address: str, group: str, topics: list[broker.Described], advice: str
 ) -> Finding:
-    places = [(t.name, number) for t in topics for number in range(t.partitions)]
-    ends = asyncio.run(broker.log_ends(settings.broker, places))
-    with broker.administrator(settings.broker) as admin:
-        found: Any = admin.list_group_offsets({group: None}).get(group) or {}
-    offsets = {place: getattr(found.get(TopicPartition(*place)), "offset", None) for place in ends}
-    behind = {place: ends[place] - at for place, at in offsets.items() if at is not None}
-    if not behind:
+    """What is read of a partition that nothing was committed of is all that it retains."""
+    committed = broker.committed(address, group)
+    if not committed:
         return Finding(subject, "warning", f"group {group} has never run", advice)
-    worst = max(behind, key=lambda place: behind[place])
-    total = sum(max(0, lag) for lag in behind.values())
+    places = [(t.name, number) for t in topics for number in range(t.partitions)]
+    ends = asyncio.run(broker.log_ends(address, places))
+    begun = log_starts(address, [place for place in places if place not in committed]) | committed
+    behind = {place: max(0, end - begun[place]) for place, end in ends.items()}
+    total = sum(behind.values())
     if not total:
         return Finding(subject, "ok", "nothing waits")
+    worst = max(behind, key=lambda place: behind[place])
     return Finding(subject, "ok", f"{total} records wait, most at {worst[0]}/{worst[1]}")
 
 
@@ -92,6 +104,7 @@ async def _redis(settings: Settings) -> list[Finding]:
             Finding("Redis", "ok", f"{without_password(settings.redis)} answers, {version}")
         )
         found.append(_eviction(str(info.get("maxmemory_policy"))))
+        found.append(_memory(int(info["used_memory"]), int(info.get("maxmemory", 0))))
         found.append(_durable(bool(int(info.get("aof_enabled", 0)))))
         born = await client.hgetall(Keys(settings.group, settings.shards).birth)
         found.append(_born(settings, born))
@@ -109,6 +122,16 @@ def _eviction(policy: str) -> Finding:
     )
 
 
+def _memory(used_bytes: int, limit_bytes: int) -> Finding:
+    told = f"{used_bytes / 2**20:.0f} MiB in use"
+    if not limit_bytes:
+        return Finding("memory", "ok", told)
+    told += f" of {limit_bytes / 2**20:.0f}"
+    if used_bytes < limit_bytes:
+        return Finding("memory", "ok", told)
+    return Finding("memory", "wrong", f"{told}: Redis takes no writes", "raise its maxmemory")
+
+
 def _durable(append_only: bool) -> Finding:
     if append_only:
         return Finding("durability", "ok", "append-only file is on")
@@ -121,6 +144,13 @@ def _durable(append_only: bool) -> Finding:
 
 
 def _born(settings: Settings, born: Any) -> Finding:
+    if not born and _has_committed(settings):
+        return Finding(
+            "state",
+            "wrong",
+            f"Redis knows nothing of what group {settings.group} has committed",
+            "restore Redis, or start workers with --rebuild or --from-now",
+        )
     if not born:
         return Finding("state", "warning", f"group {settings.group} has none yet", "start a worker")
     shards = int(born[b"shards"])
@@ -132,6 +162,13 @@ def _born(settings: Settings, born: Any) -> Finding:
             f"set STREAMER_SHARDS={shards}",
         )
     return Finding("state", "ok", f"group {settings.group}, {shards} shards")
+
+
+def _has_committed(settings: Settings) -> bool:
+    """Whether workers went on to somewhere; a broker that is away is told of elsewhere."""
+    with suppress(BrokerUnavailable):
+        return any(broker.committed(settings.broker, settings.group).values())
+    return False
 
 
 def _models(settings: Settings) -> Iterator[Finding]:

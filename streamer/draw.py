@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from streamer.errors import ConfigurationError
 from streamer.launch.exploration import AMONG_ITEMS, MAX_PLACES, chances, drawn
+from streamer.state.line import TITLE_CHARS
 from streamer.window import Window
 
 
@@ -49,6 +50,6 @@ async def draw(window: Window, board: str, places: int) -> Draw:
     lines = []
     for place, item in enumerate(lists[0].tolist()):
         known, item_id = (of[listed[item]] for of in (judged.items.known, judged.items.ids))
-        title = known.facts.listing.title if known.facts else ""
+        title = known.facts.listing.title[:TITLE_CHARS] if known.facts else ""
         lines.append(Shown(item_id, title, place + 1, float(chance[item, place])))
     return Draw(board, judged.model, judged.time, lines)

@@ -24,7 +24,7 @@ from streamer.launch.policy import Candidate, as_told, changes, rank, snapshot
 from streamer.patience import patiently
 from streamer.scoring.predictor import STAGES
 from streamer.state.boards import Decision, Filing
-from streamer.state.line import Line
+from streamer.state.line import TITLE_CHARS, Line
 from streamer.topology import LAUNCH_RANK
 from streamer.wire import pack
 from streamer.worker import Worker
@@ -167,7 +167,7 @@ def _sift(
                     probability=float(judged.scores.probability[place]),
                     stage=STAGES[judged.scores.stage[place]],
                     reason="; ".join(reasons[:BOARD_REASONS]),
-                    title=facts.listing.title,
+                    title=facts.listing.title[:TITLE_CHARS],
                 )
             )
         else:

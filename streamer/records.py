@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,6 +38,18 @@ def reader(broker: str) -> Iterator[KafkaConsumer]:
         yield consumer
     finally:
         consumer.close()
+
+
+def log_starts(broker: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The first offset that each partition retains. Raises BrokerUnavailable."""
+    with reader(broker) as consumer:
+        try:
+            found = consumer.beginning_offsets([TopicPartition(*place) for place in partitions])
+        except KafkaError as error:
+            raise BrokerUnavailable(
+                f"Kafka at {broker} does not tell where topics begin ({error!r})"
+            ) from None
+    return {(at.topic, at.partition): offset for at, offset in found.items()}
 
 
 def everything(broker: str, topic: str) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from streamer.patience import once
 from streamer.registry import Bundle, active
 from streamer.scoring.predictor import STAGES
 from streamer.settings import Settings
+from streamer.state.birth import check_readable
 from streamer.state.boards import Boards, Decision
 from streamer.state.connection import connected
 from streamer.state.features import FEATURES, Features, features, launch_times
@@ -185,19 +186,29 @@ class Window:
 
     async def _places(self, item_id: str, known: Known) -> dict[str, int | None]:
         boards = boards_of(known.facts) if known.facts else ()
-        return {board: await self.boards.rank(board, item_id) for board in boards}
+        return {board: await self._place(board, item_id) for board in boards}
+
+    async def _place(self, board: str, item_id: str) -> int | None:
+        """Where the board shows the item, or its place behind those that it shows; None where it is
+        not to be listed."""
+        decision = await self.board(board)
+        lines = decision.lines if decision else []
+        shown = next((line.rank for line in lines if line.item_id == item_id), None)
+        place = None if shown else await self.boards.rank(board, item_id)
+        return max(len(lines) + 1, place) if place else shown
 
 
 @asynccontextmanager
 async def open_window(settings: Settings, judge: Judge | None = None) -> AsyncIterator[Window]:
     """A window on the settings' group, which scores by the bundle in use if by no other judge.
 
-    Raises RedisUnavailable, BundleError.
+    Raises RedisUnavailable, StoreMismatch, BundleError.
     """
     judge = judge or Judge(active(settings.model_store))
     keys = Keys(settings.group, settings.shards)
     async with connected(settings) as client:
         store = Store(client, keys, settings.user_retention_seconds)
+        await check_readable(store)
         assess = Assessor(store, judge, StreamClock(), settings.item_cache_max_bytes, once)
         yield Window(assess, Boards(client, keys), settings.launch_window_days)
 

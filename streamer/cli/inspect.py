@@ -19,7 +19,17 @@ from streamer.errors import CheckFailed, ConfigurationError
 from streamer.printable import printable
 from streamer.settings import load
 
-ItemId = Annotated[str, typer.Argument(metavar="ITEM")]
+
+def _utf8(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("ids and boards are UTF-8") from None
+    return name
+
+
+ItemId = Annotated[str, typer.Argument(metavar="ITEM", callback=_utf8)]
+Board = Annotated[str, typer.Argument(help="Board: `all` or a category.", callback=_utf8)]
 WATCH_SECONDS = 0.5
 
 
@@ -95,7 +105,7 @@ def _explain_text(item_id: str, as_json: bool, redis: str | None, group: str | N
 
 
 def rank(
-    board: Annotated[str, typer.Argument(help="Board: `all` or a category.")] = "all",
+    board: Board = "all",
     watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date.")] = False,
     as_json: AsJson = False,
     redis: Redis = None,
@@ -123,7 +133,7 @@ def rank(
 
 
 def draw(
-    board: Annotated[str, typer.Argument(help="Board: `all` or a category.")] = "all",
+    board: Board = "all",
     places: Annotated[int, typer.Option(min=1, help="How long the list is.")] = 10,
     as_json: AsJson = False,
     redis: Redis = None,

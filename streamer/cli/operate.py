@@ -163,7 +163,9 @@ def _letters(broker: str | None, places: list[str] | None, code: str | None) -> 
     from streamer.dead_letters import Place, place_of, waiting
 
     wanted = {Place.parse(text) for text in places or ()}
-    found = waiting(load(broker=broker))
+    found = waiting(
+        load(broker=broker), lambda at: typer.echo(f"{at} is no dead letter: left out", err=True)
+    )
     missing = wanted - {place_of(letter) for letter in found}
     if missing:
         raise ConfigurationError(f"no such dead letter: {', '.join(map(str, missing))}")

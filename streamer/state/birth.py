@@ -149,6 +149,14 @@ def _checked(extent: Extent, behind: int, ahead: int) -> int:
     return behind
 
 
+async def check_readable(store: Store) -> None:
+    """Whether what stands in the store can be read by these settings and this streamer; a store that
+    was not born yet can. Raises StoreMismatch."""
+    record: Mapping[Any, Any] = await store.client.hgetall(store.keys.birth)
+    if record:
+        _check_born(record, store)
+
+
 async def _ensure_born(
     store: Store, extents: list[Extent], if_empty: IfEmpty, others: Iterable[str]
 ) -> Birth:

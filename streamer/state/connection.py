@@ -55,19 +55,27 @@ def connect_blocking(settings: Settings) -> BlockingClient:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Client]:
-    """A client that has answered once, closed at the end. Raises RedisUnavailable."""
+    """A client that has answered once, closed at the end. Raises RedisUnavailable, also where Redis
+    goes within the block and nobody there waits for it."""
     client = connect(settings)
     try:
         try:
             await client.ping()
         except (*UNREACHABLE, RedisError) as error:
-            raise RedisUnavailable(
-                f"Redis at {without_password(settings.redis)} does not answer ({error}); "
-                "start it or set STREAMER_REDIS"
-            ) from None
-        yield client
+            raise _unavailable(settings, error) from None
+        try:
+            yield client
+        except (NoConnection, NoAnswer, RedisClusterException) as error:
+            raise _unavailable(settings, error) from None
     finally:
         await client.aclose()
+
+
+def _unavailable(settings: Settings, error: Exception) -> RedisUnavailable:
+    return RedisUnavailable(
+        f"Redis at {without_password(settings.redis)} does not answer ({error}); "
+        "start it or set STREAMER_REDIS"
+    )
 
 
 def without_password(url: str) -> str:

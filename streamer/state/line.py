@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+TITLE_CHARS = 200
+"""So much of a title is listed, of which the catalogue may hold a whole page."""
+
 
 class Line(msgspec.Struct, array_like=True, gc=False):
     """One line of a decided board; ``told`` is the probability that its readers have, where it is

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import signal
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.5
 """How often a page that is being watched is compared with the board."""
 _WINDOW = web.AppKey("window", Window)
+_AWAY = (RedisError, RedisUnavailable, OSError)
 _STATIC = files("streamer.web") / "static"
 _PAGES = {"/": "board.html", "/item/{item_id}": "item.html"}
 
@@ -84,7 +86,7 @@ async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         answer: web.StreamResponse = await handler(request)
         return answer
-    except (RedisError, RedisUnavailable, OSError) as error:
+    except _AWAY as error:
         log.warning("Redis does not answer", error=str(error))
         return web.json_response({"error": "the state store does not answer"}, status=503)
 
@@ -121,29 +123,30 @@ async def _board(request: web.Request) -> web.Response:
 
 
 async def _board_events(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: the whole board whenever it was decided anew."""
+    """Server-sent events: the whole board whenever it was decided anew, as long as somebody listens
+    and Redis answers. A browser comes again where it ends."""
     board, window = _wanted(request, "name"), request.app[_WINDOW]
     stream = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     )
     await stream.prepare(request)
     seen = -1
-    while True:
-        decision = await window.board(board)
-        sequence = decision.sequence if decision else 0
-        if sequence != seen:
-            seen = sequence
-            await stream.write(f"data: {json.dumps(_told(decision))}\n\n".encode())
-        await asyncio.sleep(POLL_SECONDS)
+    with suppress(*_AWAY):
+        while request.transport and not request.transport.is_closing():
+            decision = await window.board(board)
+            sequence = decision.sequence if decision else 0
+            if sequence != seen:
+                seen = sequence
+                await stream.write(f"data: {json.dumps(_told(decision))}\n\n".encode())
+            await asyncio.sleep(POLL_SECONDS)
+    return stream
 
 
 async def _draw(request: web.Request) -> web.Response:
     """A list to show, another one each time."""
-    board, places = _wanted(request, "name"), request.query.get("places", "10")
-    if not places.isdecimal():
-        raise web.HTTPBadRequest(text=f"places: {places!r} is no number")
+    board, places = _wanted(request, "name"), _whole(request.query.get("places", "10"))
     try:
-        found = await draw(request.app[_WINDOW], board, int(places))
+        found = await draw(request.app[_WINDOW], board, places)
     except ConfigurationError as error:
         raise web.HTTPBadRequest(text=str(error)) from None
     return web.json_response(msgspec.to_builtins(found), headers={"Cache-Control": "no-store"})
@@ -163,6 +166,13 @@ def _wanted(request: web.Request, name: str) -> str:
         return request.query[name]
     except KeyError:
         raise web.HTTPBadRequest(text=f"missing query parameter: {name}") from None
+
+
+def _whole(number: str) -> int:
+    try:
+        return int(number)
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"places: {number[:60]!r} is no number") from None
 
 
 def _told(decision: Decision | None) -> dict[str, Any]:

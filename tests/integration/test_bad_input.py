@@ -26,7 +26,16 @@ from streamer.supervisor import Process
 from streamer.topology import DEAD_LETTERS, ENCODINGS, ITEM_SCORES, NEW_ITEMS, USER_BEHAVIOUR
 from streamer.window import open_window
 from tests.support.logs import read, write
-from tests.support.processes import call, handled, metric, own_group, running, said, until
+from tests.support.processes import (
+    call,
+    handled,
+    metric,
+    own_group,
+    running,
+    said,
+    until,
+    wait_until,
+)
 
 NOW = time.time()
 FAR = NOW + 30 * 86400.0
@@ -351,3 +360,40 @@ def test_one_that_is_still_bad_is_buried_again_at_its_new_place(fixed: Aftermath
     )
     assert [row["bytes"] for row in rows] == [len(BAD["review of 10 MB"].value or b"")]
     assert rows[0]["place"] != place
+
+
+def test_one_goes_back_to_the_partition_that_its_producer_chose(fixed: Aftermath) -> None:
+    """Where an item's events lie is the producer's to say; ours would lay some of them elsewhere."""
+    settings = fixed.settings
+    bad = [(f"item-{n}".encode(), packed(PURCHASE, item_id=f"odd one {n}")) for n in range(8)]
+    first = asyncio.run(write(settings, SHOP, bad, partition=1))
+    places = [f"{settings.topic(SHOP)}/1/{first + n}" for n in range(len(bad))]
+
+    def buried() -> bool:
+        rows = said(settings, fixed.folder, "dead-letters", "list", "--json", "--code", "id")
+        return set(places) <= {row["place"] for row in rows}
+
+    wait_until(buried, "buried")
+    done = call(settings, fixed.folder, "dead-letters", "replay", *places)
+    assert done.stdout.count("sent again") == len(bad)
+    back = [r for r in asyncio.run(read(settings, SHOP)) if (r.key, r.value) in bad]
+    assert [r.partition for r in back] == [1] * 2 * len(bad)
+
+
+def test_a_record_that_is_no_letter_does_not_keep_the_others_from_being_read(
+    fixed: Aftermath,
+) -> None:
+    def listed() -> Any:
+        done = call(fixed.settings, fixed.folder, "dead-letters", "list", "--json")
+        assert done.returncode == 0
+        return done
+
+    before = listed()
+    odd = [(b"a", b"garbage"), (None, b"\xff"), (b"b", packed(PURCHASE))]
+    first = asyncio.run(write(fixed.settings, DEAD_LETTERS.name, odd))
+    after = listed()
+    assert after.stdout == before.stdout
+    topic = fixed.settings.topic(DEAD_LETTERS.name)
+    assert after.stderr.splitlines() == [
+        f"{topic}/0/{first + n} is no dead letter: left out" for n in range(len(odd))
+    ]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +17,19 @@ from streamer import broker
 from streamer.embedded import free_port, valkey
 from streamer.registry import bundles
 from streamer.settings import Settings
-from streamer.topology import ITEM_SCORES, TOPICS
-from tests.support.logs import read
-from tests.support.processes import call, own_group, said, wait_until
+from streamer.topology import ITEM_SCORES, NEW_ITEMS, TOPICS, USER_BEHAVIOUR
+from tests.support.logs import read, write
+from tests.support.processes import (
+    HARD_LIMIT_SECONDS,
+    call,
+    environment,
+    own_group,
+    running,
+    said,
+    wait_until,
+)
 from tests.support.settling import behind
-from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop
+from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop, listing, purchase
 
 FAVOURITE = SCARVES[-1]
 BOUGHT = ITEMS.index(FAVOURITE)
@@ -25,7 +37,11 @@ BOUGHT = ITEMS.index(FAVOURITE)
 
 def told(shop: Shop, *arguments: str) -> str:
     """What a command that must succeed prints."""
-    done = call(shop.settings, shop.folder, *arguments)
+    return told_by(shop.settings, shop.folder, *arguments)
+
+
+def told_by(settings: Settings, folder: Path, *arguments: str) -> str:
+    done = call(settings, folder, *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -157,14 +173,33 @@ def test_topics_creates_what_is_missing(broker_address: str, tmp_path: Path) -> 
     assert (again.returncode, again.stderr) == (0, "")
 
 
+def test_a_watched_board_whose_redis_goes_ends_in_one_line(
+    broker_address: str, tmp_path: Path
+) -> None:
+    child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url)
+    command = [sys.executable, "-m", "streamer", "rank", "--watch"]
+    given = {**os.environ, **environment(settings)}
+    with (
+        child,
+        redis.Redis.from_url(url) as client,
+        subprocess.Popen(command, env=given, stderr=subprocess.PIPE, text=True) as watching,
+    ):
+        wait_until(lambda: "cmdstat_hgetall" in client.info("commandstats"), "a look at the board")
+        child.kill()
+        _, told = watching.communicate(timeout=HARD_LIMIT_SECONDS)
+    assert watching.returncode == 4
+    (line,) = told.splitlines()
+    assert line.startswith("error: Redis at ")
+
+
 def test_doctor_finds_nothing_wrong_with_a_running_shop(shop: Shop) -> None:
-    wait_until(lambda: not asyncio.run(behind(shop.settings)), "everything committed")
+    wait_until(lambda: "✓ lag: nothing waits" in told(shop, "doctor"), "everything committed")
     shown = told(shop, "doctor")
     assert "✗" not in shown
     for words in (
         f"Kafka: {shop.settings.broker} answers",
         f"topics: all {len(TOPICS)} exist",
-        "lag: nothing waits",
         f"encoder's lag: group {shop.settings.encoder_group} has never run",
         f"state: group {shop.settings.group}, 4 shards",
         "hash verified",
@@ -203,18 +238,53 @@ def test_doctor_finds_missing_topics(shop: Shop) -> None:
     assert line == "topics: missing: nowhere  → run: streamer topics --create"
 
 
+def test_doctor_counts_what_waits_where_nothing_was_committed_yet(
+    broker_address: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = own_group(broker_address, redis_url)
+    with running(settings, tmp_path, "worker"):
+        asyncio.run(write(settings, NEW_ITEMS.name, [listing("mug")], partition=0))
+        wait_until(lambda: broker.committed(settings.broker, settings.group) != {}, "committed")
+    for topic, record in ((NEW_ITEMS, listing("cup")), (USER_BEHAVIOUR, purchase("mug"))):
+        asyncio.run(write(settings, topic.name, [record] * 2, partition=1))
+    (waiting,) = re.findall(r"✓ lag: (\d+) records wait", told_by(settings, tmp_path, "doctor"))
+    assert int(waiting) >= 4
+
+
+def test_doctor_finds_an_empty_redis_behind_a_group_that_has_committed(
+    shop: Shop, tmp_path: Path
+) -> None:
+    wait_until(lambda: not asyncio.run(behind(shop.settings)), "everything committed")
+    child, url = valkey(tmp_path)
+    with child:
+        line = broken(shop.settings, shop.folder, STREAMER_REDIS=url)
+    assert line.startswith(f"state: Redis knows nothing of what group {shop.settings.group} has")
+    assert line.endswith("start workers with --rebuild or --from-now")
+
+
 def test_doctor_finds_another_shard_count(shop: Shop) -> None:
     line = broken(shop.settings, shop.folder, STREAMER_SHARDS="8")
     assert line == ("state: was born with 4 shards, the settings say 8  → set STREAMER_SHARDS=4")
 
 
-def test_doctor_finds_a_redis_that_may_drop_counts(shop: Shop, tmp_path: Path) -> None:
+def test_doctor_finds_a_redis_that_may_drop_counts(broker_address: str, tmp_path: Path) -> None:
     child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url)
     with child, redis.Redis.from_url(url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
-        line = broken(shop.settings, shop.folder, STREAMER_REDIS=url)
+        line = broken(settings, tmp_path)
     assert line.startswith("eviction: maxmemory-policy allkeys-lru")
     assert line.endswith("set maxmemory-policy noeviction")
+
+
+def test_doctor_finds_a_redis_that_is_full(broker_address: str, tmp_path: Path) -> None:
+    child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url)
+    with child, redis.Redis.from_url(url) as client:
+        client.config_set("maxmemory", "100kb")
+        line = broken(settings, tmp_path)
+    assert line.startswith("memory: ")
+    assert line.endswith("Redis takes no writes  → raise its maxmemory")
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
@@ -240,6 +310,8 @@ def test_doctor_finds_a_damaged_model(shop: Shop, tmp_path: Path, damage: str) -
         (["topics"], {"STREAMER_BROKER": "127.0.0.1:1"}, 3, "Kafka at 127.0.0.1:1 does not answer"),
         (["item", "a"], {"STREAMER_REDIS": "redis://127.0.0.1:1/0"}, 4, "set STREAMER_REDIS"),
         (["item", "a"], {"STREAMER_SHARDS": "many"}, 2, "STREAMER_SHARDS: "),
+        (["item", MUGS[0]], {"STREAMER_SHARDS": "8"}, 5, "set STREAMER_SHARDS=4"),
+        (["web"], {"STREAMER_SHARDS": "8", "STREAMER_WEB_PORT": "0"}, 5, "set STREAMER_SHARDS=4"),
         (["item", "a"], {"STREAMER_MODEL_STORE": "/nowhere"}, 7, "make one with: streamer train"),
         (["demo", "--speed", "fast"], {}, 2, "--speed is a number above 0 or max, not 'fast'"),
     ],

@@ -15,6 +15,7 @@ import pytest
 
 from streamer.assess import Assessor
 from streamer.clock import StreamClock
+from streamer.draw import draw
 from streamer.errors import BrokerUnavailable
 from streamer.events import LaunchRank, NewItem
 from streamer.judge import Judge
@@ -24,7 +25,9 @@ from streamer.registry import active
 from streamer.settings import Settings
 from streamer.state.boards import Boards, Filing
 from streamer.state.connection import connected
+from streamer.state.line import TITLE_CHARS
 from streamer.state.store import Store
+from streamer.window import Window
 from tests.support.chunks import chunk_of
 from tests.support.histories import START, Worker, begin, fresh_store
 
@@ -64,16 +67,22 @@ class Shelf:
         self.publisher = FailingPublisher()
 
     def ranker(self) -> Ranker:
-        clock = StreamClock(monotonic=lambda: 0.0)
-        clock.advance(START + 3600.0)
-        judge = Judge(active(Path(__file__).parents[2] / "model_store"))
         worker = SimpleNamespace(
             settings=Settings(snapshot_every_changes=100),
             boards=self.boards,
-            assess=Assessor(self.store, judge, clock, 2**20),
+            assess=self._assess(),
             publisher=self.publisher,
         )
         return Ranker(cast(Any, worker))
+
+    def window(self) -> Window:
+        return Window(self._assess(), self.boards, Settings().launch_window_days)
+
+    def _assess(self) -> Assessor:
+        clock = StreamClock(monotonic=lambda: 0.0)
+        clock.advance(START + 3600.0)
+        judge = Judge(active(Path(__file__).parents[2] / "model_store"))
+        return Assessor(self.store, judge, clock, 2**20)
 
     async def file(self, *names: str, score: float | None = 0.5) -> None:
         await self.boards.file({BOARD: [Filing(name, 1.0, START, score) for name in names]})
@@ -232,5 +241,41 @@ def test_of_filings_the_one_stands_that_knows_more(
         for version, time, score in filings:
             await shelf.boards.file({BOARD: [Filing("a", version, START + time, score)]})
         assert await shelf.boards.candidates(BOARD, 9) == [("a", stands)]
+
+    play(scenario)
+
+
+def test_a_board_and_a_drawn_list_hold_the_beginning_of_a_title(play: Callable[..., None]) -> None:
+    async def scenario(shelf: Shelf) -> None:
+        endless = msgspec.structs.replace(ITEMS[0], title="杯" * 100_000, time=START + 1.0)
+        await begin(shelf.store, {("more items", 0): 1})
+        await Worker(shelf.store).catalogue("more items", 0, 0, [endless])
+        await shelf.file("a", "b")
+        await shelf.ranker().decide(BOARD)
+        decision, _ = await shelf.boards.decision(BOARD)
+        assert decision
+        drawn = await draw(shelf.window(), BOARD, 2)
+        for lines in (decision.lines, drawn.lines):
+            assert {line.title for line in lines} == {"杯" * TITLE_CHARS, "b"}
+
+    play(scenario)
+
+
+def test_an_item_is_told_to_stand_where_its_board_shows_it(play: Callable[..., None]) -> None:
+    """Candidates stand by the scores with which they were filed, a board by those of its decision."""
+
+    async def scenario(shelf: Shelf) -> None:
+        async def places() -> dict[str, int | None]:
+            window = shelf.window()
+            items = {name: await window.item(name) for name in "abc"}
+            return {name: item["boards"][BOARD] for name, item in items.items() if item}
+
+        await shelf.file("a", score=0.1)
+        await shelf.file("b", score=0.2)
+        assert await places() == {"a": 2, "b": 1, "c": None}
+        await shelf.ranker().decide(BOARD)
+        assert await places() == {"a": 1, "b": 2, "c": None}
+        await shelf.file("c", score=0.9)
+        assert await places() == {"a": 1, "b": 2, "c": 3}
 
     play(scenario)

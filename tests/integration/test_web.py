@@ -16,10 +16,12 @@ from urllib.request import urlopen
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
 from streamer.embedded import free_port, valkey
 from streamer.events import Behaviour
 from streamer.topology import NEW_ITEMS
+from streamer.web.server import POLL_SECONDS
 from tests.support.logs import write
 from tests.support.processes import call, own_group, running, said, until
 from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop, listing
@@ -124,7 +126,7 @@ def test_a_list_is_drawn_with_what_its_impressions_log(shop: Shop) -> None:
     assert told(f"{shop.page}/api/board/draw?name=Toys")["lines"] == []
 
 
-@pytest.mark.parametrize("places", ["0", "51", "many"])
+@pytest.mark.parametrize("places", ["0", "51", "many", pytest.param("9" * 5000, id="digits")])
 def test_a_list_of_odd_length_is_refused(shop: Shop, places: str) -> None:
     assert get(f"{shop.page}/api/board/draw?name=Kitchen&places={places}")[0] == 400
     done = call(shop.settings, shop.folder, "draw", "Kitchen", "--places", places)
@@ -208,8 +210,55 @@ def test_without_redis_the_page_says_so_and_comes_back_with_it(
         assert told(f"{lonely_page}/api/boards") == []
 
 
+def test_nobody_looks_for_watchers_that_have_left(broker_address: str, tmp_path: Path) -> None:
+    child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url, web_port=free_port())
+    address = f"http://127.0.0.1:{settings.web_port}/api/board/events?name=all"
+    with child, running(settings, tmp_path, "web"), Redis.from_url(url) as redis:
+        for _ in range(5):
+            with urlopen(address, timeout=TIMEOUT_SECONDS) as stream:
+                assert next_event(stream)["lines"] == []
+        looks = [_looks(redis)]
+
+        async def quiet() -> bool:
+            await asyncio.sleep(3 * POLL_SECONDS)
+            looks.append(_looks(redis))
+            return looks[-1] == looks[-2]
+
+        asyncio.run(until(quiet, "boards are left alone"))
+    assert "does not answer" not in (tmp_path / "web-0.log").read_text()
+
+
+def _looks(redis: Redis) -> int:
+    """How often a board was read."""
+    return int(redis.info("commandstats")["cmdstat_hgetall"]["calls"])
+
+
+def test_a_stream_ends_where_redis_goes(broker_address: str, tmp_path: Path) -> None:
+    child, url = valkey(tmp_path)
+    settings = own_group(broker_address, url, web_port=free_port())
+    address = f"http://127.0.0.1:{settings.web_port}/api/board/events?name=all"
+    with (
+        child,
+        running(settings, tmp_path, "web"),
+        urlopen(address, timeout=TIMEOUT_SECONDS) as stream,
+    ):
+        assert next_event(stream)["lines"] == []
+        child.kill()
+        assert stream.read().strip() == b""
+
+
 def test_a_taken_port_is_one_line(shop: Shop, tmp_path: Path) -> None:
     done = call(shop.settings, tmp_path, "web")
     assert done.returncode == 2
     port = shop.settings.web_port
     assert done.stderr.splitlines()[-1].startswith(f"error: port {port} can't be used")
+
+
+def test_a_taken_port_of_a_status_is_one_line(shop: Shop, tmp_path: Path) -> None:
+    port = str(shop.worker_port)
+    done = call(shop.settings, tmp_path, "worker", STREAMER_METRICS_PORT=port)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: 127.0.0.1:{port} can't be used for health and metrics")
+    assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterError,
     ConnectionError,
+    OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TimeoutError,
@@ -37,7 +38,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "_LONGEST_PAUSE_SECONDS", 1e-3)
 
 
-def test_a_server_that_is_away_is_asked_again() -> None:
+def test_a_server_that_is_away_or_takes_no_writes_is_asked_again() -> None:
     server = ServerThatComesBack(
         ConnectionError(),
         TimeoutError(),
@@ -46,6 +47,9 @@ def test_a_server_that_is_away_is_asked_again() -> None:
         TryAgainError("a slot is being moved"),
         ClusterError("TTL exhausted."),
         OSError(),
+        OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
+        ResponseError("Command # 1 (EVALSHA 1) of pipeline caused error: MISCONF Errors writing"),
+        ResponseError("NOREPLICAS Not enough good replicas to write."),
     )
     assert asyncio.run(patiently(server)) == "answer"
     assert not server.errors

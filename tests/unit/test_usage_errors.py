@@ -8,6 +8,7 @@ import pytest
 
 from streamer import cli
 from streamer.cli import main
+from streamer.errors import CheckFailed
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,8 @@ from streamer.cli import main
         (["offpolicy", "--reward", "purchase"], "go with a log"),
         (["offpolicy", "--topics", "--campaign", "men"], "--campaign is of the Open Bandit sample"),
         (["worker", "--rebuild", "--from-now"], "exclude each other"),
+        (["item", "caf\udce9"], "ids and boards are UTF-8"),
+        (["draw", "caf\udce9"], "ids and boards are UTF-8"),
     ],
 )
 def test_a_mistyped_command_is_told_and_ends_with_2(
@@ -61,3 +64,17 @@ def test_a_full_disk_is_told_in_one_line(
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: looks.npz: No space left on device\n"
+
+
+def test_an_error_is_one_line_that_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(**_: object) -> None:
+        raise CheckFailed("no board 'a'; there are: \x1b[2Jb\nc")
+
+    monkeypatch.setattr(cli, "app", refused)
+    monkeypatch.setattr(sys, "argv", ["streamer", "rank", "a"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == CheckFailed.exit_code
+    assert capsys.readouterr().err == "error: no board 'a'; there are:  [2Jb c\n"

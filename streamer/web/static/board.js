@@ -63,7 +63,7 @@ function reconnect(event) {
   byId("state").textContent = "reconnecting…";
   const given = event.target;
   if (given.readyState !== EventSource.CLOSED) return;
-  setTimeout(() => { if (given === source) watch(board); }, 3000);
+  setTimeout(() => { if (given === source) watchWhileSeen(); }, 3000);
 }
 
 async function listBoards() {
@@ -79,11 +79,19 @@ async function listBoards() {
       button.onclick = () => watch(name);
       return button;
     }));
+    if (source?.readyState === EventSource.OPEN) byId("state").textContent = "live";
   } catch {
     byId("state").textContent = "reconnecting…";
   }
 }
 
+// A browser keeps six connections to a server: tabs that nobody sees would keep a seventh from loading.
+function watchWhileSeen() {
+  if (document.hidden) source?.close();
+  else watch(board);
+}
+
+document.addEventListener("visibilitychange", watchWhileSeen);
+watchWhileSeen();
 listBoards();
 setInterval(listBoards, 5000);
-watch(board);

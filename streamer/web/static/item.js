@@ -42,6 +42,7 @@ function show(item) {
   list("facts", [
     ["item", item.item_id], ["brand", item.brand || "—"], ["category", item.category.join(" › ") || "—"],
     ["price", item.price === null ? "—" : `${number(item.price, 2)} ${item.currency}`],
+    ["stock", item.withdrawn ? "withdrawn" : number(item.stock)],
     ["launched", time(item.launch_time)], ["last event", time(item.last_event_time)],
     ["version", item.version], ["reviews read", item.reviews.encoded], ["sentiment", number(item.reviews.sentiment)],
   ]);
