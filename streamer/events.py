@@ -76,12 +76,16 @@ class NewItem(Event, kw_only=True, gc=False):
     type: Literal["upsert", "withdrawal"] = "upsert"
     title: str = ""
     description: str = ""
-    language: Annotated[str, Meta(max_length=35, description="BCP 47 tag, e.g. en or zh; at most 35 characters")] = ""
+    language: Annotated[
+        str, Meta(max_length=35, description="BCP 47 tag, e.g. en or zh; at most 35 characters")
+    ] = ""
     category: Annotated[list[Label], Meta(max_length=8)] = []
     brand: Label = ""
     seller: Label = ""
     price: Money | None = None
-    currency: Annotated[str, Meta(max_length=3, description="ISO 4217 code, at most 3 characters")] = ""
+    currency: Annotated[
+        str, Meta(max_length=3, description="ISO 4217 code, at most 3 characters")
+    ] = ""
     stock: Annotated[float, Meta(ge=0, description="units on hand, 0 or more")] | None = None
     launch_time: Seconds | None = None
     image_embedding: Annotated[list[float], Meta(max_length=2048)] | None = None
@@ -111,7 +115,9 @@ class Behaviour(Event, kw_only=True, gc=False):
     session: Label | None = None
     quantity: Annotated[float, Meta(ge=0, le=MAX_AMOUNT)] = 1.0
     value: Money | None = None
-    rating: Annotated[float, Meta(ge=0, le=10, description="on the shop's own scale, 0 to 10")] | None = None
+    rating: (
+        Annotated[float, Meta(ge=0, le=10, description="on the shop's own scale, 0 to 10")] | None
+    ) = None
     text: str | None = None
     title: str | None = None
     language: Annotated[str, Meta(max_length=35)] = ""

@@ -29,7 +29,10 @@ from streamer.cli import main
         (["offpolicy", "--bundle", "launch-1"], "go with a log"),
         (["offpolicy", "--reward", "purchase"], "go with a log"),
         (["offpolicy", "--topics", "--campaign", "men"], "--campaign is of the Open Bandit sample"),
-        (["replay", __file__, "--format", "amazon-2023", "--topic", "new-items"], "leave --mapping"),
+        (
+            ["replay", __file__, "--format", "amazon-2023", "--topic", "new-items"],
+            "leave --mapping",
+        ),
         (["worker", "--rebuild", "--from-now"], "exclude each other"),
     ],
 )
