@@ -24,6 +24,7 @@ from streamer.cli import reencode as reencode
 from streamer.cli import run as run
 from streamer.cli import sentiment as sentiment
 from streamer.errors import ConfigurationError, StreamerError
+from streamer.printable import printable
 
 INTERRUPTED = 130
 UNWRITABLE = frozenset(
@@ -78,7 +79,7 @@ def _run(debug: bool) -> int:
     except StreamerError as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ import typer
 from streamer.cli.options import Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import BundleError, ConfigurationError
+from streamer.printable import printable
 from streamer.report import writable, writable_folder
 from streamer.settings import load
 
@@ -131,7 +132,7 @@ def _train(
     results = Results("train", {**asdict(options.network), **about, **asdict(of.success)})
     trained = learn(settings, of, options, ProgressSteps(), run)
     if of.source.told:
-        typer.echo(f"left out of the log: {of.source.told}", err=True)
+        typer.echo(f"left out of the log: {printable(of.source.told)}", err=True)
     for caveat in trained.caveats:
         typer.echo(f"to be known: {caveat}", err=True)
     for name, value in trained.metrics.items():

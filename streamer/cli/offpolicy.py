@@ -13,6 +13,7 @@ from rich.table import Table
 from streamer.cli.options import Broker, Report
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
+from streamer.printable import printable
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
     table = _table(f"the lists of {name}, from {source.name}", asked.reward)
     _tell(results, "own", table, found.log, earned, seed)
     if found.refused:
-        typer.echo(f"left out of the log: {found.refused}", err=True)
+        typer.echo(f"left out of the log: {printable(found.refused)}", err=True)
     for what, count in found.left_out.items():
         if count:
             typer.echo(f"{count:,} impressions were left out: they lack {what}", err=True)

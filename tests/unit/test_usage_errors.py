@@ -8,6 +8,7 @@ import pytest
 
 from streamer import cli
 from streamer.cli import main
+from streamer.errors import CheckFailed
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,20 @@ def test_a_mistyped_command_is_told_and_ends_with_2(
         main()
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_an_error_that_quotes_a_stranger_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def named(**_: object) -> None:
+        raise CheckFailed("no board 'Toys'; there are: Home, \x1b[2J\u202eKitchen")
+
+    monkeypatch.setattr(cli, "app", named)
+    monkeypatch.setattr(sys, "argv", ["streamer", "rank", "Toys"])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert told == "error: no board 'Toys'; there are: Home,  [2J Kitchen\n"
 
 
 def test_a_full_disk_is_told_in_one_line(
