@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamer.cli.options import Report, StudyFile
+from streamer.cli.options import MAX_SEED, Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import BundleError, ConfigurationError
 from streamer.printable import printable
@@ -54,7 +54,7 @@ Run = Annotated[
 
 def train(
     study: StudyFile = None,
-    seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of folds and masks.")] = 0,
     tuned: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Options that `tune` found.")
     ] = None,
@@ -179,7 +179,9 @@ def tune(
             dir_okay=False, callback=writable, help="Write the best options to this JSON file."
         ),
     ] = Path("runs/tuned.json"),
-    seed: Annotated[int, typer.Option(help="Seed of the sampler and of folds.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of the sampler and of folds.")
+    ] = 0,
     report: Report = None,
 ) -> None:
     """Search for better training options on the last of the launches that training sees."""

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamer.cli.options import Broker, Report
+from streamer.cli.options import MAX_SEED, Broker, Report
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.printable import printable
@@ -68,7 +68,9 @@ def offpolicy(
     mapping: Mapping = None,
     catalogue_mapping: CatalogueMapping = None,
     campaign: Annotated[Campaign, typer.Option(help="Of the Open Bandit sample.")] = "all",
-    seed: Annotated[int, typer.Option(help="Seed of bootstrap, folds and lists.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of bootstrap, folds and lists.")
+    ] = 0,
     report: Report = None,
 ) -> None:
     """Estimate from a log what another policy would have earned: IPS, SNIPS and doubly robust.

@@ -34,6 +34,10 @@ from streamer.errors import CheckFailed
             ["replay", __file__, "--format", "amazon-2023", "--topic", "new-items"],
             "leave --mapping",
         ),
+        (["train", "--seed", "-1"], "greater than or equal to 0"),
+        (["tune", "--seed", str(2**32)], "less than or equal to 1000000000"),
+        (["finetune", "--seed", "-1"], "greater than or equal to 0"),
+        (["offpolicy", "--seed", "-1"], "greater than or equal to 0"),
         (["worker", "--rebuild", "--from-now"], "exclude each other"),
     ],
 )
