@@ -6,6 +6,7 @@ A letter that was sent again gets a tombstone under its key, so that it is liste
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -49,12 +50,14 @@ def place_of(letter: DeadLetter) -> Place:
 
 
 def waiting(settings: Settings) -> list[DeadLetter]:
-    """The letters that were not sent again, oldest first. Raises BrokerUnavailable."""
+    """The letters that were not sent again, oldest first; what somebody else wrote there and is no
+    letter is left out. Raises BrokerUnavailable."""
     letters: dict[bytes, DeadLetter] = {}
     for record in everything(settings.broker, settings.topic(DEAD_LETTERS.name)):
         if record.value is None:
             letters.pop(record.key, None)
-        else:
+            continue
+        with suppress(msgspec.DecodeError):
             letters[record.key] = _read(record.value)
     return sorted(letters.values(), key=lambda letter: letter.time)
 

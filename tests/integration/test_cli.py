@@ -11,10 +11,12 @@ import redis
 
 from streamer import broker
 from streamer.embedded import free_port, valkey
+from streamer.events import DeadLetter
 from streamer.registry import bundles
 from streamer.settings import Settings
-from streamer.topology import ITEM_SCORES, TOPICS
-from tests.support.logs import read
+from streamer.topology import DEAD_LETTERS, ITEM_SCORES, TOPICS
+from streamer.wire import pack
+from tests.support.logs import read, write
 from tests.support.processes import call, own_group, said, wait_until
 from tests.support.settling import behind
 from tests.support.shop import BOARD_SIZE, ITEMS, MUGS, SCARVES, START, Shop
@@ -139,6 +141,20 @@ def test_topics_tells_each_with_its_records(shop: Shop) -> None:
     assert rows.keys() == {shop.settings.topic(topic.name) for topic in TOPICS}
     assert rows[shop.settings.topic("new-items")]["end_offsets"] >= len(ITEMS)
     assert all(row["partitions"] == shop.settings.partitions for row in rows.values())
+
+
+def test_what_is_no_dead_letter_hides_none(
+    broker_address: str, redis_url: str, tmp_path: Path
+) -> None:
+    settings = own_group(broker_address, redis_url)
+    letter = DeadLetter(
+        topic="shop", partition=0, offset=7, code="invalid", reason="no `time`", time=1.0,
+        key=None, value=b"{}", value_bytes=2,
+    )  # fmt: skip
+    records = [(b"a", b"junk"), (b"b", b"\xc1"), (b"shop/0/7", pack(letter)), (None, b"\x80")]
+    asyncio.run(write(settings, DEAD_LETTERS.name, records))
+    (listed,) = said(settings, tmp_path, "dead-letters", "list", "--json")
+    assert listed["place"] == "shop/0/7"
 
 
 def test_topics_creates_what_is_missing(broker_address: str, tmp_path: Path) -> None:
