@@ -60,13 +60,13 @@ class TopicSource:
             for record in everything(settings.broker, settings.topic(topic.name)):
                 self.total += 1
                 key, value = record.key or b"", record.value or b""
+                written = max(record.timestamp or 0, 0) / 1000
                 event = _event(reader, value)
                 if event is None:
-                    written = (record.timestamp or 0) / 1000
-                    yield TimedRecord(topic, key, value, written, UNREADABLE)
+                    yield TimedRecord(topic, key, value, written, UNREADABLE, written or None)
                 else:
                     span.take(event.time)
-                    yield TimedRecord(topic, key, event, event.time, event.type)
+                    yield TimedRecord(topic, key, event, event.time, event.type, written or None)
 
 
 def _event(reader: wire.Reader[Any], value: bytes) -> Any:
