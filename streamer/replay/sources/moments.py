@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 Unit = Literal["s", "ms", "us", "ns"]
 _PER_SECOND: dict[Unit, float] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-_FIRST, _LAST = (moment.replace(tzinfo=UTC).timestamp() for moment in (datetime.min, datetime.max))
-"""Of a calendar, in seconds since the epoch: what is no date is milliseconds taken for seconds."""
+_LAST = datetime.max.replace(tzinfo=UTC).timestamp()
+"""Of a calendar, in seconds since the epoch: what is later is milliseconds taken for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class TimeRule:
     zone: tzinfo = UTC
 
     def seconds(self, value: Any) -> float | None:
-        """Seconds since the epoch; None where the value is no time."""
+        """Seconds since the epoch; None where the value is no time, or one that no event can have."""
         try:
             found = self._read(value)
         except (ValueError, OverflowError, OSError):
             return None
-        return found if found is not None and _FIRST <= found < _LAST else None
+        return found if found is not None and 0 < found < _LAST else None
 
     def _read(self, value: Any) -> float | None:
         if isinstance(value, bool):

@@ -183,6 +183,17 @@ def test_numbers_in_text_pass_for_numbers_and_numbers_for_ids(tmp_path: Path) ->
     )
 
 
+def test_a_row_from_before_all_time_does_not_begin_a_replay(tmp_path: Path) -> None:
+    """At any speed but max, the others would have come fifty years later."""
+    path = tmp_path / "shop.jsonl"
+    path.write_text("\n".join(map(json.dumps, [ROWS[0], ROWS[1] | {"at": 0}, ROWS[2]])))
+    source = FileSource(path, MAPPING)
+    records = list(source)
+    assert source.start_time == EVENTS[0].time
+    assert [record.time for record in records] == [EVENTS[0].time, EVENTS[0].time, EVENTS[2].time]
+    assert [code for code, _ in refusals(records[1:2])] == ["time"]
+
+
 def test_a_first_row_that_is_too_long_does_not_carry_the_header(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     path.write_text(f"sku,who,kind,at,spent\na,{'x' * 140_000},view,1,\nb,bob,view,2,\n")

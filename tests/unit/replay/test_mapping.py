@@ -106,7 +106,7 @@ def test_a_date_is_its_midnight() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, "soon", "2024-13-01", float("nan"), [], "inf", 1.7e12, -1e12]
+    "value", [None, True, "soon", "2024-13-01", float("nan"), [], "inf", 1.7e12, 0, -5]
 )
 def test_what_is_no_time_is_none(value: object) -> None:
     assert TimeRule().seconds(value) is None
