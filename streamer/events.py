@@ -68,20 +68,25 @@ class NewItem(Event, kw_only=True, gc=False):
 
     An upsert replaces every field of the one before it; the later event time wins. ``category``
     is the path from the widest to the narrowest class. ``launch_time`` defaults to the event
-    time of the item's first upsert and never moves afterwards.
+    time of the item's first upsert and never moves afterwards. An upsert needs a title or a
+    description.
     """
 
     item_id: Id
     type: Literal["upsert", "withdrawal"] = "upsert"
     title: str = ""
     description: str = ""
-    language: Annotated[str, Meta(max_length=35, description="BCP 47 tag, e.g. en or zh")] = ""
+    language: Annotated[
+        str, Meta(max_length=35, description="BCP 47 tag, e.g. en or zh; at most 35 characters")
+    ] = ""
     category: Annotated[list[Label], Meta(max_length=8)] = []
     brand: Label = ""
     seller: Label = ""
     price: Money | None = None
-    currency: Annotated[str, Meta(max_length=3, description="ISO 4217 code")] = ""
-    stock: Annotated[float, Meta(ge=0, description="units on hand")] | None = None
+    currency: Annotated[
+        str, Meta(max_length=3, description="ISO 4217 code, at most 3 characters")
+    ] = ""
+    stock: Annotated[float, Meta(ge=0, description="units on hand, 0 or more")] | None = None
     launch_time: Seconds | None = None
     image_embedding: Annotated[list[float], Meta(max_length=2048)] | None = None
     attributes: dict[str, str | float | bool] = {}
@@ -100,7 +105,8 @@ class Behaviour(Event, kw_only=True, gc=False):
     ``position`` is the 1-based rank at which the item was shown; ``surface`` where (`home`,
     `search`, `mailer`, `push`, …); ``channel`` the shop, app, market or store in which it
     happened; ``propensity`` the probability with which the shop chose to show it, and ``board``
-    the board whose list it was in (that of all items unless told).
+    the board whose list it was in (that of all items unless told). A `rating` needs ``rating``, a
+    `review` ``text``.
     """
 
     item_id: Id
@@ -109,7 +115,9 @@ class Behaviour(Event, kw_only=True, gc=False):
     session: Label | None = None
     quantity: Annotated[float, Meta(ge=0, le=MAX_AMOUNT)] = 1.0
     value: Money | None = None
-    rating: Annotated[float, Meta(ge=0, le=10, description="on the shop's own scale")] | None = None
+    rating: (
+        Annotated[float, Meta(ge=0, le=10, description="on the shop's own scale, 0 to 10")] | None
+    ) = None
     text: str | None = None
     title: str | None = None
     language: Annotated[str, Meta(max_length=35)] = ""
@@ -153,7 +161,11 @@ class Encoding(Event, kw_only=True, gc=False):
 
 
 class ItemScore(Struct, kw_only=True, gc=False):
-    """`item-scores`: how likely an item is to succeed, and why. Keep the highest ``version``."""
+    """`item-scores`: how likely an item is to succeed, and why. Keep the highest ``version``.
+
+    A record without a value says that the item has expired: forget it, and its version, for should
+    it come again its versions begin anew.
+    """
 
     item_id: str
     stage: Stage

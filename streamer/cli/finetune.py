@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamer.cli.learn import in_use
-from streamer.cli.options import Report, StudyFile
+from streamer.cli.options import MAX_SEED, Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
 from streamer.report import writable_folder
@@ -92,7 +92,9 @@ def finetune(
     class_weights: Annotated[
         bool, typer.Option(help="Let both classes of a language weigh the same.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of the dev split, the order and the start.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Of the dev split, the order and the start.")
+    ] = 0,
     run: Run = Path("runs/finetune"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from --run's checkpoint.")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamer.cli.options import Report, StudyFile
+from streamer.cli.options import MAX_SEED, Report, StudyFile
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import BundleError, ConfigurationError
+from streamer.printable import printable
 from streamer.report import writable, writable_folder
 from streamer.settings import load
 
@@ -53,7 +54,7 @@ Run = Annotated[
 
 def train(
     study: StudyFile = None,
-    seed: Annotated[int, typer.Option(help="Seed of folds and masks.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of folds and masks.")] = 0,
     tuned: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Options that `tune` found.")
     ] = None,
@@ -131,7 +132,7 @@ def _train(
     results = Results("train", {**asdict(options.network), **about, **asdict(of.success)})
     trained = learn(settings, of, options, ProgressSteps(), run)
     if of.source.told:
-        typer.echo(f"left out of the log: {of.source.told}", err=True)
+        typer.echo(f"left out of the log: {printable(of.source.told)}", err=True)
     for caveat in trained.caveats:
         typer.echo(f"to be known: {caveat}", err=True)
     for name, value in trained.metrics.items():
@@ -178,7 +179,9 @@ def tune(
             dir_okay=False, callback=writable, help="Write the best options to this JSON file."
         ),
     ] = Path("runs/tuned.json"),
-    seed: Annotated[int, typer.Option(help="Seed of the sampler and of folds.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of the sampler and of folds.")
+    ] = 0,
     report: Report = None,
 ) -> None:
     """Search for better training options on the last of the launches that training sees."""

@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamer.cli.options import Broker, Report
+from streamer.cli.options import MAX_SEED, Broker, Report
 from streamer.cli.progress import ProgressSteps
 from streamer.errors import ConfigurationError
+from streamer.printable import printable
 from streamer.settings import load
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def offpolicy(
     mapping: Mapping = None,
     catalogue_mapping: CatalogueMapping = None,
     campaign: Annotated[Campaign, typer.Option(help="Of the Open Bandit sample.")] = "all",
-    seed: Annotated[int, typer.Option(help="Seed of bootstrap, folds and lists.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of bootstrap, folds and lists.")
+    ] = 0,
     report: Report = None,
 ) -> None:
     """Estimate from a log what another policy would have earned: IPS, SNIPS and doubly robust.
@@ -154,7 +157,7 @@ def _own(results: Results, source: Source, asked: _Asked, seed: int) -> None:
     table = _table(f"the lists of {name}, from {source.name}", asked.reward)
     _tell(results, "own", table, found.log, earned, seed)
     if found.refused:
-        typer.echo(f"left out of the log: {found.refused}", err=True)
+        typer.echo(f"left out of the log: {printable(found.refused)}", err=True)
     for what, count in found.left_out.items():
         if count:
             typer.echo(f"{count:,} impressions were left out: they lack {what}", err=True)

@@ -9,6 +9,9 @@ import typer
 
 from streamer.report import writable, writable_folder
 
+MAX_SEED = 10**9
+"""Libraries take 31 bits, and some seeds count up from it."""
+
 Broker = Annotated[
     str | None,
     typer.Option(help="Kafka bootstrap servers, HOST:PORT,…", show_default="STREAMER_BROKER"),

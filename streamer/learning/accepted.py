@@ -26,9 +26,9 @@ Event = Behaviour | NewItem
 
 
 class Accepted:
-    """A source of events alone, those of a topic as if they came on one partition. ``left_out``
-    counts what the latest pass left out by what is wrong with it, and ``reasons`` says more of the
-    first of each."""
+    """A source of events alone, those of a topic as if they came on one partition; what lies too far
+    ahead is judged by when it was written, as a worker does. ``left_out`` counts what the latest pass
+    left out by what is wrong with it, and ``reasons`` says more of the first of each."""
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self._source, self._settings = source, settings
@@ -67,10 +67,11 @@ class Accepted:
         return ", ".join(counts) + (f" ({reasons})" if reasons else "")
 
     def _event(self, record: TimedRecord, limits: Limits) -> Event | None:
+        then = limits if record.written is None else limits.at(min(record.written, limits.now))
         try:
             if record.topic is NEW_ITEMS:
-                return new_items.accept(record.value, limits)
-            return behaviours.accept(record.value, limits)
+                return new_items.accept(record.value, then)
+            return behaviours.accept(record.value, then)
         except BadEvent as bad:
             self.left_out[bad.code] += 1
             self.reasons.setdefault(bad.code, str(bad))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamer.errors import ConfigurationError
 from streamer.learning.accepted import Accepted
 from streamer.learning.study import journey
 from streamer.learning.study_form import LogForm, StudyForm
-from streamer.replay.record import Source
 from streamer.replay.sources.log import open_input
 from streamer.replay.sources.merge import merged
 from streamer.replay.sources.opening import open_files
-from streamer.replay.sources.topics import Span, TopicSource
+from streamer.replay.sources.topics import TopicSource
 from streamer.settings import Settings
 from streamer.state.layout import DAY
 from streamer.toml_file import TomlFile
@@ -69,15 +69,19 @@ def _packaged(settings: Settings) -> Opened:
 
 def _retained(settings: Settings) -> Opened:
     """What the input topics retain."""
-    source = TopicSource(settings)
-    return Opened(Accepted(source, settings), [], *_days(source.behaviour))
+    source = Accepted(TopicSource(settings), settings)
+    return Opened(source, [], *_days(source))
 
 
-def _days(acts: Source | Span) -> tuple[float, float]:
-    """A log begins and ends with the behaviour: where the day begins on which that does (seconds),
-    and in how many days it ends."""
-    day_zero = acts.start_time // DAY * DAY
-    return day_zero, (acts.last_time - day_zero) / DAY
+def _days(source: Accepted) -> tuple[float, float]:
+    """A log begins and ends with the behaviour that a worker takes: where the day begins on which
+    that does (seconds), and in how many days it ends. Raises ConfigurationError without any."""
+    times = [record.time for record in source if record.topic is USER_BEHAVIOUR]
+    if not times:
+        left_out = f"; left out were {source.told}" if source.told else ""
+        raise ConfigurationError(f"{source.name}: there is no behaviour in it{left_out}")
+    day_zero = min(times) // DAY * DAY
+    return day_zero, (max(times) - day_zero) / DAY
 
 
 def _own(file: TomlFile[StudyForm], settings: Settings) -> Opened:
@@ -86,13 +90,14 @@ def _own(file: TomlFile[StudyForm], settings: Settings) -> Opened:
     behaviour, catalogue = _files(file, "behaviour"), _files(file, "catalogue")
     mappings = {name: _mapping(file, f"{name}_mapping") for name in ("behaviour", "catalogue")}
     if of.format == "amazon-2023":
-        source = acts = open_files([*behaviour, *catalogue], format=of.format)
+        source = open_files([*behaviour, *catalogue], format=of.format)
     else:
         acts = open_input(USER_BEHAVIOUR, behaviour, mappings["behaviour"], of.format)
         items = open_input(NEW_ITEMS, catalogue, mappings["catalogue"], of.format)
         source = merged([items, acts])
     files = [*behaviour, *catalogue, *(each for each in mappings.values() if each)]
-    return Opened(Accepted(source, settings), files, *_days(acts))
+    accepted = Accepted(source, settings)
+    return Opened(accepted, files, *_days(accepted))
 
 
 def _files(file: TomlFile[StudyForm], name: str) -> list[Path]:

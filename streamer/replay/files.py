@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from streamer.broker import create_topics
+from streamer.errors import ConfigurationError
 from streamer.replay.player import Pace, Player
 from streamer.replay.progress import Progress, Sent
 from streamer.replay.sources.mapping import FieldMapping
@@ -32,6 +33,10 @@ async def replay_files(
 
     Raises ConfigurationError, BrokerUnavailable.
     """
+    if format == "amazon-2023" and (mapping or topic):
+        raise ConfigurationError(
+            "the format amazon-2023 says what its rows are: leave --mapping and --topic out"
+        )
     source = open_files(files, _mapping(mapping, topic), format)
     create_topics(settings)
     columns = (

@@ -20,7 +20,8 @@ class TimedRecord(Struct, frozen=True, gc=False):
 
     ``value`` is the event itself, or bytes where there is no event: a row that can't be used
     travels as it is, so that it ends among the dead letters with the reason. ``kind`` is the
-    event's type (`purchase`, `upsert`, …) or `UNREADABLE`.
+    event's type (`purchase`, `upsert`, …) or `UNREADABLE`. ``written`` is when it was written to the
+    topic that it is read from, in seconds; None where it comes from elsewhere.
     """
 
     topic: Topic
@@ -28,6 +29,7 @@ class TimedRecord(Struct, frozen=True, gc=False):
     value: Behaviour | NewItem | bytes
     time: float
     kind: str
+    written: float | None = None
 
     def encoded(self) -> bytes:
         """The value as it goes over the wire."""

@@ -32,6 +32,14 @@ from streamer.errors import CheckFailed
         (["offpolicy", "--bundle", "launch-1"], "go with a log"),
         (["offpolicy", "--reward", "purchase"], "go with a log"),
         (["offpolicy", "--topics", "--campaign", "men"], "--campaign is of the Open Bandit sample"),
+        (
+            ["replay", __file__, "--format", "amazon-2023", "--topic", "new-items"],
+            "leave --mapping",
+        ),
+        (["train", "--seed", "-1"], "greater than or equal to 0"),
+        (["tune", "--seed", str(2**32)], "less than or equal to 1000000000"),
+        (["finetune", "--seed", "-1"], "greater than or equal to 0"),
+        (["offpolicy", "--seed", "-1"], "greater than or equal to 0"),
         (["worker", "--rebuild", "--from-now"], "exclude each other"),
         (["item", "caf\udce9"], "ids and boards are UTF-8"),
         (["draw", "caf\udce9"], "ids and boards are UTF-8"),
@@ -50,6 +58,20 @@ def test_a_mistyped_command_is_told_and_ends_with_2(
         main()
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_an_error_that_quotes_a_stranger_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def named(**_: object) -> None:
+        raise CheckFailed("no board 'Toys'; there are: Home, \x1b[2J\u202eKitchen")
+
+    monkeypatch.setattr(cli, "app", named)
+    monkeypatch.setattr(sys, "argv", ["streamer", "rank", "Toys"])
+    with pytest.raises(SystemExit):
+        main()
+    told = capsys.readouterr().err
+    assert told == "error: no board 'Toys'; there are: Home,  [2J Kitchen\n"
 
 
 def test_a_full_disk_is_told_in_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -21,9 +22,21 @@ def record_of(topic: Topic, fields: dict[str, Any], where: str, time: float) -> 
     try:
         event = msgspec.convert(fields, topic.type, strict=False)
     except msgspec.ValidationError:
-        return TimedRecord(topic, _key(fields, where), _packed(fields), time, UNREADABLE)
+        value = _packed(_as_far_as_it_fits(topic, fields))
+        return TimedRecord(topic, _key(fields, where), value, time, UNREADABLE)
     assert isinstance(event, Behaviour | NewItem)
     return TimedRecord(topic, event.item_id.encode(), event, time, event.type)
+
+
+def _as_far_as_it_fits(topic: Topic, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, each that fits as what it is: so that a worker refuses the one that does not, and
+    not text that holds a number."""
+    fitted = dict(fields)
+    for field in msgspec.structs.fields(topic.type):
+        with suppress(msgspec.ValidationError):
+            if field.name in fields:
+                fitted[field.name] = msgspec.convert(fields[field.name], field.type, strict=False)
+    return fitted
 
 
 def unreadable(topic: Topic, raw: bytes, where: str, time: float) -> TimedRecord:

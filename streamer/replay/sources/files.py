@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from streamer.errors import ConfigurationError
@@ -11,6 +11,12 @@ from streamer.replay.sources.converted import record_of, unreadable
 from streamer.replay.sources.mapping import FieldMapping
 from streamer.replay.sources.ordering import SortedRecords
 from streamer.replay.sources.rows import Format, format_of, read_rows
+
+_FORMS: Mapping[Format, str] = {
+    "jsonl": "JSON lines are an object a line, not a list of them",
+    "csv": "CSV is UTF-8, a header and as many cells in each row as in that",
+    "parquet": "Parquet holds a table",
+}
 
 
 class FileSource:
@@ -35,10 +41,12 @@ class FileSource:
         self.start_time = float("inf")
         absent = set(self._mapping.fields.values())
         columns: set[str] = set()
+        readable = False
         for row in read_rows(self._path, self._format):
             self.total += 1
             if row.fields is None:
                 continue
+            readable = True
             if absent:
                 absent &= self._mapping.absent(row.fields)
                 columns |= row.fields.keys()
@@ -51,6 +59,10 @@ class FileSource:
         self.last_time = latest
         if not self.total:
             raise ConfigurationError(f"{self._path}: there are no rows in it")
+        if not readable:
+            raise ConfigurationError(
+                f"{self._path}: no row of it can be read: {_FORMS[self._format]}"
+            )
         if latest == float("-inf"):
             column = dict(self._mapping.fields).get("time", "time")
             raise ConfigurationError(

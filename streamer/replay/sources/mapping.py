@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -69,7 +70,14 @@ class FieldMapping:
         if name == "category" and isinstance(value, str):
             parts = value.split(self.separator) if self.separator else [value]
             return [part.strip() for part in parts if part.strip()]
-        if name in self._texts and isinstance(value, int | float) and not isinstance(value, bool):
+        if name == "attributes":
+            return _facts(value)
+        if name == "launch_time":
+            time = self.time.seconds(value)
+            return value if time is None else time
+        if isinstance(value, bool):
+            return value
+        if name in self._texts and isinstance(value, int | float | Decimal):
             return str(int(value)) if value == value // 1 else str(value)
         return value
 
@@ -92,6 +100,15 @@ def _is_text(kind: msgspec.inspect.Type) -> bool:
     if isinstance(kind, msgspec.inspect.UnionType):
         return any(_is_text(one) for one in kind.types)
     return isinstance(kind, msgspec.inspect.StrType)
+
+
+def _facts(value: Any) -> Any:
+    """An item's attributes without those that it does not have, which Parquet gives as null; a map
+    of Parquet comes as pairs."""
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs):
+        return {name: fact for name, fact in pairs if fact is not None}
+    return value
 
 
 def _look_up(row: Fields, column: str) -> Any:

@@ -15,7 +15,7 @@ It is TOML; every part of it may be left out:
     [values.type]                     # their value = our value, for one of our fields
     PV = "view"
 
-    [time]                            # how times are written
+    [time]                            # how `time` and `launch_time` are written
     unit = "ms"                       # of numbers: s, ms, us or ns since 1970
     format = "%d/%m/%Y %H:%M"         # of text; ISO 8601 without it
     zone = "Europe/Berlin"            # of times that don't say theirs; UTC without it

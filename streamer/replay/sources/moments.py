@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
 from typing import Any, Literal
 
 Unit = Literal["s", "ms", "us", "ns"]
 _PER_SECOND: dict[Unit, float] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+_LAST = datetime.max.replace(tzinfo=UTC).timestamp()
+"""Of a calendar, in seconds since the epoch: what is later is milliseconds taken for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +26,18 @@ class TimeRule:
     zone: tzinfo = UTC
 
     def seconds(self, value: Any) -> float | None:
-        """Seconds since the epoch; None where the value is no time."""
+        """Seconds since the epoch; None where the value is no time, or one that no event can have."""
         try:
             found = self._read(value)
         except (ValueError, OverflowError, OSError):
             return None
-        return found if found is not None and math.isfinite(found) else None
+        return found if found is not None and 0 < found < _LAST else None
 
     def _read(self, value: Any) -> float | None:
         if isinstance(value, bool):
             return None
-        if isinstance(value, int | float):
-            return value / _PER_SECOND[self.unit]
+        if isinstance(value, int | float | Decimal):
+            return float(value) / _PER_SECOND[self.unit]
         if isinstance(value, str):
             return self._read_text(value.strip())
         if isinstance(value, datetime):

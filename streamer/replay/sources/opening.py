@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from streamer.errors import ConfigurationError
 from streamer.replay.record import Source
-from streamer.replay.sources.amazon import META_PREFIX, AmazonReviews
+from streamer.replay.sources.amazon import AmazonReviews
 from streamer.replay.sources.files import FileSource
 from streamer.replay.sources.mapping import FieldMapping
 from streamer.replay.sources.merge import merged
@@ -49,9 +48,7 @@ def _check_once(paths: Sequence[Path]) -> None:
 
 
 def _is_amazon(path: Path) -> bool:
-    if path.name.startswith(META_PREFIX):
-        return True
     if format_of(path) != "jsonl":
         return False
-    first = next(islice(read_rows(path, "jsonl"), 1), None)
-    return first is not None and "parent_asin" in (first.fields or {})
+    rows = (row.fields for row in read_rows(path, "jsonl") if row.fields is not None)
+    return "parent_asin" in next(rows, {})

@@ -37,7 +37,9 @@ class SortedRecords:
         for record in records:
             value = record.encoded()
             self._rest.append(
-                TimedRecord(record.topic, record.key, value, record.time, record.kind)
+                TimedRecord(
+                    record.topic, record.key, value, record.time, record.kind, record.written
+                )
             )
             size += len(value)
             if size >= run_bytes:
@@ -62,7 +64,7 @@ def _write(path: Path, run: list[TimedRecord]) -> None:
     pack = msgpack.Packer().pack
     with path.open("wb") as file:
         for r in run:
-            file.write(pack((r.topic.name, r.key, r.value, r.time, r.kind)))
+            file.write(pack((r.topic.name, r.key, r.value, r.time, r.kind, r.written)))
 
 
 def _read(path: Path) -> Iterator[TimedRecord]:

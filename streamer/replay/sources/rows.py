@@ -92,6 +92,7 @@ def _csv(path: Path) -> Iterator[Row]:
         text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
         lines = _Lines(text)
         header_line = next(lines, "")
+        lines.taken()
         header = next(csv.reader([header_line], delimiter=_delimiter(header_line)), [])
         reader = csv.reader(lines, delimiter=_delimiter(header_line))
         while True:

@@ -35,38 +35,38 @@ class Span:
 
 class TopicSource:
     """`new-items` and `user-behaviour` as they are now, in order of event time; what can't be read
-    is bytes, at the time at which it was written. ``behaviour`` says when that began and ended.
-    Read once, at the beginning. Raises BrokerUnavailable, ConfigurationError."""
+    is bytes, at the time at which it was written. Read once, at the beginning. Raises
+    BrokerUnavailable, ConfigurationError."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = "the input topics"
         self.about = f"What {settings.broker} retains of new-items and user-behaviour."
         self.total = 0
-        self._items, self.behaviour = Span(), Span()
+        self._items, self._behaviour = Span(), Span()
         self._records = SortedRecords(self._read(settings))
-        if self.behaviour.start_time == inf:
+        if self._behaviour.start_time == inf:
             raise ConfigurationError(
                 f"{settings.broker} retains nothing of user-behaviour that can be read"
             )
-        self.start_time = min(self._items.start_time, self.behaviour.start_time)
-        self.last_time = max(self._items.last_time, self.behaviour.last_time)
+        self.start_time = min(self._items.start_time, self._behaviour.start_time)
+        self.last_time = max(self._items.last_time, self._behaviour.last_time)
 
     def __iter__(self) -> Iterator[TimedRecord]:
         return iter(self._records)
 
     def _read(self, settings: Settings) -> Iterator[TimedRecord]:
-        spans = (self._items, self.behaviour)
+        spans = (self._items, self._behaviour)
         for (topic, reader), span in zip(_READERS, spans, strict=True):
             for record in everything(settings.broker, settings.topic(topic.name)):
                 self.total += 1
                 key, value = record.key or b"", record.value or b""
+                written = max(record.timestamp or 0, 0) / 1000
                 event = _event(reader, value)
                 if event is None:
-                    written = (record.timestamp or 0) / 1000
-                    yield TimedRecord(topic, key, value, written, UNREADABLE)
+                    yield TimedRecord(topic, key, value, written, UNREADABLE, written or None)
                 else:
                     span.take(event.time)
-                    yield TimedRecord(topic, key, event, event.time, event.type)
+                    yield TimedRecord(topic, key, event, event.time, event.type, written or None)
 
 
 def _event(reader: wire.Reader[Any], value: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
+from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from streamer import registry
@@ -18,6 +19,7 @@ from streamer.cli import app
 from streamer.errors import ConfigurationError
 from streamer.judge import Judge
 from streamer.launch.boards import EVERYTHING
+from streamer.learning.accepted import Accepted
 from streamer.learning.bundle_policy import STEP_SECONDS, Course, Lists, Occasion, lists
 from streamer.learning.exposures import Hope
 from streamer.learning.offpolicy import ESTIMATORS, Log, evaluate
@@ -192,6 +194,22 @@ def test_lists_and_folds_are_drawn_by_the_seed(shop: Shop) -> None:
     np.testing.assert_array_equal(one.expected, again.expected)
     assert (one.target != other.target).any()
     assert (one.expected != other.expected).any()
+
+
+def test_what_was_ahead_when_it_was_written_is_left_out_for_ever(
+    broker_address: str, redis_url: str
+) -> None:
+    """As a worker refused it then, though its time has come meanwhile."""
+    settings = own_group(broker_address, redis_url)
+    view = {"item_id": "item-1", "type": "view"}
+    producer = KafkaProducer(bootstrap_servers=broker_address)
+    for time in (START, START + 86400.0):
+        value = msgpack.packb(view | {"time": time})
+        producer.send(settings.topic(USER_BEHAVIOUR.name), value, timestamp_ms=int(START * 1000))
+    producer.close()
+    taken = Accepted(TopicSource(settings), settings)
+    assert [record.time for record in taken] == [START]
+    assert taken.left_out == {"time": 1}
 
 
 def test_files_and_topics_are_not_one_log(shop: Shop) -> None:

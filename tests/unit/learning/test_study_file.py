@@ -235,6 +235,30 @@ def test_a_log_that_can_teach_nothing_is_told_with_what_was_left_out(
         check(survey(opened(LOG)))
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"time": 0},
+        {"time": START * 1000},
+        {"time": START + 30 * 365 * DAY},
+        {"time": START - 400 * DAY, "item_id": "not an id"},
+        {"time": START + 400 * DAY, "item_id": "not an id"},
+    ],
+    ids=["no time", "milliseconds", "a clock ahead", "no id, before", "no id, after"],
+)
+def test_what_a_worker_would_refuse_moves_neither_end_of_the_log(
+    opened: Open, tmp_path: Path, refused: dict[str, Any]
+) -> None:
+    before = opened(LOG)
+    row = act("item-0", 1.0, "view") | refused
+    with (tmp_path / "behaviour.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    after = opened(LOG)
+    assert after.launches == before.launches
+    assert after.period == before.period
+    assert survey(after).study.source.left_out.total() == 1
+
+
 @pytest.mark.parametrize("form", ["auto", "amazon-2023"])
 def test_a_file_that_is_named_twice_is_refused(opened: Open, form: str) -> None:
     """Events without an id would count twice."""

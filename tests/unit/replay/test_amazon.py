@@ -130,14 +130,16 @@ def test_bad_lines_travel_on(files: list[Path]) -> None:
     broken = '{"rating": 5.0, "parent_asin": "B0'
     strange = json.dumps(review("B001", "AGX", 1_600_000_000_000, rating="five"))
     no_time = json.dumps(review("B001", "AGX", 0) | {"timestamp": "long ago"})
-    files[0].write_text("\n".join([*map(json.dumps, REVIEWS), broken, strange, no_time]))
+    no_text = json.dumps(review("B001", "AGX", 1_600_000_000_000, text=["so", "so"]))
+    bad = [broken, strange, no_time, no_text]
+    files[0].write_text("\n".join([*map(json.dumps, REVIEWS), *bad]))
     files[1].write_text(
         "\n".join([*map(json.dumps, META), "nonsense", '{"parent_asin": ["B001"]}'])
     )
     source = AmazonReviews(files)
     records = list(source)
     assert source.total == len(records)
-    assert sum(record.kind == UNREADABLE for record in records) == 4
+    assert sum(record.kind == UNREADABLE for record in records) == 5
     assert {r.key for r in records if r.kind == UNREADABLE} == {
         b"All_Beauty.jsonl.gz:5",
         b"meta_All_Beauty.jsonl:4",
@@ -148,6 +150,12 @@ def test_bad_lines_travel_on(files: list[Path]) -> None:
 def test_the_layout_is_recognised(files: list[Path]) -> None:
     assert isinstance(open_files(files), AmazonReviews)
     assert isinstance(open_files(files[:1], format="amazon-2023"), AmazonReviews)
+
+
+def test_a_file_of_ones_own_may_begin_with_meta(tmp_path: Path) -> None:
+    path = tmp_path / "meta_views.jsonl"
+    path.write_text('{"item_id": "a", "type": "view", "time": 1}\n')
+    assert [record.kind for record in open_files([path])] == ["view"]
 
 
 def test_metadata_alone_are_refused(files: list[Path]) -> None:

@@ -4,20 +4,24 @@ import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from streamer.chunk import Chunk
 from streamer.errors import ConfigurationError
-from streamer.events import Behaviour
+from streamer.events import Behaviour, NewItem
 from streamer.replay.record import UNREADABLE, Source, TimedRecord
 from streamer.replay.sources.files import FileSource
 from streamer.replay.sources.mapping import FieldMapping
 from streamer.replay.sources.moments import TimeRule
 from streamer.replay.sources.opening import open_files
+from streamer.topology import NEW_ITEMS
 from streamer.validity import Limits
 from streamer.wire import behaviours
 
@@ -137,6 +141,7 @@ def test_a_bad_row_travels_on_and_its_neighbours_too(tmp_path: Path) -> None:
         ({"at": "yesterday"}, "Expected `float`, got `str` - at `$.time`"),
         ({"sku": ["a"]}, "Expected `str`, got `array` - at `$.item_id`"),
         ({"kind": 10**40}, "missing required field"),
+        ({"spent": "2.5", "kind": "wish"}, "Invalid enum value 'wish' - at `$.type`"),
     ],
 )
 def test_a_row_that_does_not_fit_is_refused_with_the_reason(
@@ -178,6 +183,43 @@ def test_numbers_in_text_pass_for_numbers_and_numbers_for_ids(tmp_path: Path) ->
     )
 
 
+def test_a_row_from_before_all_time_does_not_begin_a_replay(tmp_path: Path) -> None:
+    """At any speed but max, the others would have come fifty years later."""
+    path = tmp_path / "shop.jsonl"
+    path.write_text("\n".join(map(json.dumps, [ROWS[0], ROWS[1] | {"at": 0}, ROWS[2]])))
+    source = FileSource(path, MAPPING)
+    records = list(source)
+    assert source.start_time == EVENTS[0].time
+    assert [record.time for record in records] == [EVENTS[0].time, EVENTS[0].time, EVENTS[2].time]
+    assert [code for code, _ in refusals(records[1:2])] == ["time"]
+
+
+def test_a_first_row_that_is_too_long_does_not_carry_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text(f"sku,who,kind,at,spent\na,{'x' * 140_000},view,1,\nb,bob,view,2,\n")
+    first, _ = FileSource(path, MAPPING)
+    assert json.loads(first.encoded())["row"].startswith("a,xxx")
+
+
+def test_what_parquet_holds_in_its_own_types_is_read(tmp_path: Path) -> None:
+    """Decimals of a database, maps, and null where a struct has no such field."""
+    at = pa.array([Decimal(1_700_000_000), Decimal(1_700_000_001)], pa.decimal128(38, 0))
+    ids, titles = pa.array([Decimal(41), Decimal(42)], pa.decimal128(38, 0)), pa.array(["A", "B"])
+    of_map = pa.array([[("colour", "red")], []], pa.map_(pa.string(), pa.string()))
+    of_struct = pa.array([{"colour": "red", "size": None}, {"colour": None, "size": None}])
+    for name, attributes in (("map", of_map), ("struct", of_struct)):
+        path = tmp_path / f"{name}.parquet"
+        columns = {"item_id": ids, "time": at, "title": titles, "attributes": attributes}
+        pq.write_table(pa.table(columns), path)
+        assert [(r.key, r.value) for r in FileSource(path, FieldMapping(NEW_ITEMS))] == [
+            (
+                b"41",
+                NewItem(item_id="41", time=1.7e9, title="A", attributes={"colour": "red"}),
+            ),
+            (b"42", NewItem(item_id="42", time=1.7e9 + 1, title="B")),
+        ]
+
+
 def test_several_files_are_merged_by_time(tmp_path: Path) -> None:
     paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     paths[0].write_text(json.dumps(ROWS[0]) + "\n" + json.dumps(ROWS[2]))
@@ -207,6 +249,12 @@ def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
         ("shop.jsonl.gz", gzip.compress(b'{"sku": "a", "at": 1}\n' * 99)[:-20], "can't be read on"),
         ("shop.jsonl", b"", "there are no rows in it"),
         ("shop.csv", b"sku,at\n", "there are no rows in it"),
+        (
+            "shop.json",
+            b'[{"sku": "a", "at": 1}]',
+            "no row of it can be read: JSON lines are an obj",
+        ),
+        ("shop.jsonl", b'{"sku": "a", "at": 1e17}', "no row has a time in column 'at'"),
         ("shop.parquet", b"PAR?", "can't be read on"),
     ],
 )

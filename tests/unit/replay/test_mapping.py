@@ -69,6 +69,16 @@ def test_categories_are_split_and_attributes_gathered() -> None:
     assert fields["attributes"] == {"colour": "red"}
 
 
+def test_a_launch_is_written_as_times_are() -> None:
+    mapping = FieldMapping(NEW_ITEMS, time=TimeRule("ms"))
+    fields, _ = mapping.apply({"time": 1_700_000_060_000, "launch_time": 1_700_000_000_000})
+    assert fields == {"time": 1_700_000_060.0, "launch_time": 1_700_000_000.0}
+    fields, _ = FieldMapping(NEW_ITEMS).apply({"time": 1, "launch_time": "2024-03-05T12:00:00"})
+    assert fields["launch_time"] == NOON.timestamp()
+    fields, _ = FieldMapping(NEW_ITEMS).apply({"time": 1, "launch_time": "soon"})
+    assert fields["launch_time"] == "soon"
+
+
 def test_missing_values_are_left_out_and_misfits_kept() -> None:
     row = {"item_id": None, "user_id": "", "value": float("nan"), "quantity": "many", "time": "?"}
     assert FieldMapping().apply(row) == ({"quantity": "many", "time": "?"}, None)
@@ -95,7 +105,9 @@ def test_a_date_is_its_midnight() -> None:
     assert TimeRule().seconds(date(2024, 3, 5)) == datetime(2024, 3, 5, tzinfo=UTC).timestamp()
 
 
-@pytest.mark.parametrize("value", [None, True, "soon", "2024-13-01", float("nan"), [], "inf"])
+@pytest.mark.parametrize(
+    "value", [None, True, "soon", "2024-13-01", float("nan"), [], "inf", 1.7e12, 0, -5]
+)
 def test_what_is_no_time_is_none(value: object) -> None:
     assert TimeRule().seconds(value) is None
 
