@@ -73,6 +73,7 @@ def parts() -> list[pd.DataFrame]:
     return [clothes.iloc[n * GARMENTS :][:GARMENTS] for n in range(len(MISSED))]
 
 
+@pytest.mark.slow
 def test_each_agent_is_missed_and_nothing_is_lost_while_it_is_away(
     broker_address: str, redis_url: str, tmp_path: Path, parts: list[pd.DataFrame]
 ) -> None:
