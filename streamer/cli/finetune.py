@@ -109,20 +109,14 @@ def finetune(
     results = Results("finetune", {**about, "method": method.value, "seed": seed})
     if study and on is On.REVIEWS:
         raise ConfigurationError("a study is about launches: add --on launches")
+    if resume:
+        _expect_checkpoint(method, run)
     if method is Method.FROZEN:
-        if resume:
-            raise ConfigurationError(
-                "a head on a frozen encoder is learnt in one go and has no checkpoint: leave out "
-                "--resume, or name its --method"
-            )
         _head(on, seed, results, report)
         return
-    from streamer.learning import checkpoints
     from streamer.learning.tunable import Method as Tuning
     from streamer.learning.tuning import TuneOptions
 
-    if resume:
-        checkpoints.expect(run)
     options = TuneOptions(
         *(Tuning(method.value), epochs, rate, rank, batch_tokens),
         *(accumulate, patience),
@@ -138,6 +132,17 @@ def finetune(
 
         tuned = tune(load(), options, run, ProgressSteps(), typer.echo, resume=resume)
         _sentiment(tuned, results, report)
+
+
+def _expect_checkpoint(method: Method, run: Path) -> None:
+    if method is Method.FROZEN:
+        raise ConfigurationError(
+            "a head on a frozen encoder is learnt in one go and has no checkpoint: leave out "
+            "--resume, or name its --method"
+        )
+    from streamer.learning import checkpoints
+
+    checkpoints.expect(run)
 
 
 def _head(on: On, seed: int, results: Results, report: Path | None) -> None:

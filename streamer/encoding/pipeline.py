@@ -149,23 +149,23 @@ class Pipeline:
     def _gather(
         self, model: Model, requests: Sequence[Request], prepared: Sequence[Prepared]
     ) -> None:
-        fresh: list[tuple[Request, Work]] = []
+        fresh: list[Work] = []
         for request, result in zip(requests, prepared, strict=True):
             if isinstance(result, BadEvent):
                 request.refuse(result)
             elif isinstance(result, Encoded):
                 request.answer(result, model, "cached")
             else:
-                fresh.append((request, result))
+                fresh.append(result)
         with self._batching:
-            for request, work in fresh:
-                self._add(request, work)
+            for work in fresh:
+                self._add(work)
         self._gathered.set()
 
-    def _add(self, request: Request, work: Work) -> None:
+    def _add(self, work: Work) -> None:
         twin = self._underway.get(work.key)
         if twin and twin.priority <= work.priority:
-            twin.requests.append(request)
+            twin.requests.extend(work.requests)
         else:
             self._underway[work.key] = work
             self._batcher.add(LaneKey(work.priority, (work.model, work.kind)), work)

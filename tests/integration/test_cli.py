@@ -267,24 +267,26 @@ def test_doctor_finds_another_shard_count(shop: Shop) -> None:
     assert line == ("state: was born with 4 shards, the settings say 8  → set STREAMER_SHARDS=4")
 
 
-def test_doctor_finds_a_redis_that_may_drop_counts(broker_address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "begins", "ends"),
+    [
+        (
+            *("maxmemory-policy", "allkeys-lru"),
+            *("eviction: maxmemory-policy allkeys-lru", "set maxmemory-policy noeviction"),
+        ),
+        ("maxmemory", "100kb", "memory: ", "Redis takes no writes  → raise its maxmemory"),
+    ],
+)
+def test_doctor_finds_a_redis_that_may_drop_counts_or_is_full(
+    broker_address: str, tmp_path: Path, setting: str, value: str, begins: str, ends: str
+) -> None:
     child, url = valkey(tmp_path)
     settings = own_group(broker_address, url)
     with child, redis.Redis.from_url(url) as client:
-        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set(setting, value)
         line = broken(settings, tmp_path)
-    assert line.startswith("eviction: maxmemory-policy allkeys-lru")
-    assert line.endswith("set maxmemory-policy noeviction")
-
-
-def test_doctor_finds_a_redis_that_is_full(broker_address: str, tmp_path: Path) -> None:
-    child, url = valkey(tmp_path)
-    settings = own_group(broker_address, url)
-    with child, redis.Redis.from_url(url) as client:
-        client.config_set("maxmemory", "100kb")
-        line = broken(settings, tmp_path)
-    assert line.startswith("memory: ")
-    assert line.endswith("Redis takes no writes  → raise its maxmemory")
+    assert line.startswith(begins)
+    assert line.endswith(ends)
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
